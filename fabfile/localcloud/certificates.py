@@ -45,7 +45,7 @@ class Authority:
     @property
     def thumbprint(self) -> str:
         """SHA-1 of the certificate, in hex, as DescribeCertificates gives it."""
-        return self.certificate.fingerprint(hashes.SHA1()).hex()  # noqa: S303 - a name, not a proof
+        return self.certificate.fingerprint(hashes.SHA1()).hex()
 
     def issue(self, names=(), addresses=()) -> Issued:
         """A new key and a certificate for it, good for each of these DNS names and IP addresses."""
@@ -108,7 +108,7 @@ def expires_soon(pem: str, days=30) -> bool:
 
 
 def _now():
-    return datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
+    return datetime.datetime.now(datetime.UTC).replace(microsecond=0)
 
 
 def _subject(common):

@@ -133,6 +133,7 @@ class DatabaseSpec:
     database: str = ""  # made at the start if not empty
     parameters: dict = field(default_factory=dict)  # of its parameter group, as AWS spells them
     memory: int = 0  # MiB
+    snapshot: str = ""  # restored from this snapshot if not empty, with the users and passwords of then
 
 
 class Databases(Protocol):
@@ -150,9 +151,17 @@ class Databases(Protocol):
 
     def set_password(self, id: str, user: str, password: str) -> None: ...
 
+    def snapshot(self, id: str, snapshot: str) -> None:
+        """Keep a copy of all its data as of one moment, running or stopped."""
+
+    def delete_snapshot(self, snapshot: str) -> None: ...
+
     def state(self, id: str) -> str: ...
 
     def cpu(self, id: str) -> float | None: ...
+
+    def connections(self, id: str) -> int | None:
+        """How many clients are connected; None if it does not run."""
 
     def backing(self, id: str) -> dict: ...
 
