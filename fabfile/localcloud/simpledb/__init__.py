@@ -1,0 +1,24 @@
+"""Amazon SimpleDB (API 2009-04-15) on this machine: complete, durable, without moto.
+
+Alone: `python -m fabfile.localcloud.simpledb --port 8123 --data DIR`. Behind another endpoint: `install` and `wrap`.
+"""
+
+from .wsgi import application, wrap
+
+__all__ = ["application", "install", "wrap"]
+
+
+def install(cloud):
+    """Open the cloud's SimpleDB, as `cloud.parts["simpledb"]`; `wrap` then puts it before the rest of the endpoint.
+
+    Its data is in the folder "simpledb" of the cloud's home, and its writes need no `cloud.change()`: each is on disk
+    before it is answered. Returns the SimpleDB.
+    """
+    from ..cloud import REGION
+    from .api import open_service
+
+    simpledb = open_service(cloud.place.home / "simpledb", REGION)
+    cloud.parts["simpledb"] = simpledb
+    cloud.report("simpledb", lambda _: simpledb.store.overview())
+    cloud.at_stop(lambda _: simpledb.close())
+    return simpledb

@@ -1,0 +1,30 @@
+"""NextToken: where the next page begins, bound to what was asked."""
+
+import base64
+import binascii
+import hashlib
+import json
+
+from .errors import Refused
+
+
+def pack(question, position):
+    """A token for a position (a list of JSON's values) in the answer to a question (any object with a fixed repr)."""
+    return base64.b64encode(json.dumps([_checksum(question), *position]).encode()).decode()
+
+
+def unpack(question, token):
+    """The position in a token, None if the token is None. Raises InvalidNextToken if it belongs to another question."""
+    if token is None:
+        return None
+    try:
+        checksum, *position = json.loads(base64.b64decode(token, validate=True))
+    except (binascii.Error, ValueError, TypeError, RecursionError) as error:
+        raise Refused("InvalidNextToken") from error
+    if checksum != _checksum(question) or not position:
+        raise Refused("InvalidNextToken")
+    return position
+
+
+def _checksum(question):
+    return hashlib.sha256(repr(question).encode()).hexdigest()[:16]

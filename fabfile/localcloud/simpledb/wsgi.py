@@ -1,0 +1,51 @@
+"""SimpleDB as a WSGI application, alone or in front of another one on the same endpoint."""
+
+import io
+from http import HTTPStatus
+
+from .api import LARGEST_BODY, Request, is_simpledb, open_service
+
+
+def application(folder, region="us-west-2"):
+    """A WSGI application that serves SimpleDB from the data in `folder`."""
+    return wrap(_not_found, open_service(folder, region), always=True)
+
+
+def wrap(application, simpledb, always=False):
+    """A WSGI application that answers SimpleDB's requests itself and hands all others on, unread, to `application`."""
+
+    def serve(environ, start_response):
+        request = _request(environ)
+        if not always and not is_simpledb(request):
+            return application(environ, start_response)
+        status, headers, body = simpledb.answer(request)
+        start_response(f"{status} {HTTPStatus(status).phrase}", [*headers, ("Content-Length", str(len(body)))])
+        return [body]
+
+    return serve
+
+
+def _request(environ):
+    body = b""
+    if _may_be_simpledb(environ):
+        body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
+        environ["wsgi.input"] = io.BytesIO(body)
+    return Request(
+        environ["REQUEST_METHOD"],
+        environ.get("PATH_INFO") or "/",
+        environ.get("QUERY_STRING", ""),
+        environ.get("HTTP_HOST", ""),
+        body,
+        environ.get("HTTP_AUTHORIZATION", ""),
+    )
+
+
+def _may_be_simpledb(environ):
+    """Whether to look into the body: an upload to S3 must not be held in memory only to find that it is one."""
+    length = environ.get("CONTENT_LENGTH") or "0"
+    kind = environ.get("CONTENT_TYPE", "")
+    return kind.startswith("application/x-www-form-urlencoded") and length.isdigit() and 0 < int(length) <= LARGEST_BODY
+
+
+def _not_found(environ, start_response):
+    raise AssertionError("an application that answers always hands nothing on")
