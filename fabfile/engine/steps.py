@@ -54,10 +54,19 @@ class Script:
 
 @dataclass(frozen=True)
 class Upload:
-    """Send a folder's files (or one file) of this machine to a path on one of ours, as one archive."""
+    """Send a file or folder of this machine (a path), or an archive (bytes), to a path on one of ours, in one move."""
 
     says: str
     machine: str
-    source: str
+    source: str | bytes = field(repr=False)
     target: str
     owner: str = "root"
+
+
+@dataclass(frozen=True)
+class Keygen:
+    """Make an SSH key pair on this machine, unless it is there; hands back its public half."""
+
+    says: str
+    path: str
+    comment: str

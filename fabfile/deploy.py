@@ -1,0 +1,401 @@
+"""The web application on its machines: packages, and releases that follow one another."""
+
+import hashlib
+import io
+import tarfile
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+from fabric import task
+
+from . import rds, vault
+from .engine import show as screen
+from .engine.errors import Refusal
+from .engine.operations import Absent, Command, Directory, File, Link, Package, Service, User
+from .engine.plan import Seen
+from .engine.stage import HostResource, make, stage_of
+from .engine.steps import Script, Unknown, Upload
+
+ROOT = Path(__file__).resolve().parent.parent
+HOME = "/srv/hydra"
+CREDENTIALS = "/etc/hydra/credentials"
+KEPT = 5  # releases on a machine
+PART = "deploy"
+
+
+@dataclass(frozen=True)
+class Packages(HostResource):
+    """Debian packages that one machine must have."""
+
+    name: str
+    machine: str
+    names: tuple
+    part = PART
+
+    @property
+    def needs(self):
+        return (f"machine {self.machine}",)
+
+    def __str__(self):
+        return f"packages {self.name}"
+
+    @property
+    def says(self):
+        return "install what is missing of " + ", ".join(self.names)
+
+    def operations(self, world):
+        return tuple(Package(name) for name in self.names)
+
+
+@dataclass(frozen=True)
+class Release:
+    """The application of this checkout on one machine: gunicorn as a systemd unit behind nginx, migrated.
+
+    A release is known by a hash of its files. Its secrets reach the unit as systemd credentials. `url` is where
+    browsers find it; without one it answers by plain http on the machine's address, which only a stage on this very
+    machine should do.
+    """
+
+    name: str
+    machine: str
+    database: str
+    user_domains: str
+    redis: str  # the name of the RedisServer it uses
+    secrets: tuple  # (credential, name of the RandomSecret) pairs
+    packages: str
+    schema: str
+    url: str = ""
+    workers: int = 2
+    source: str = field(default=str(ROOT), compare=False, repr=False)
+    part = PART
+
+    @property
+    def needs(self):
+        secrets = (f"secret {secret}" for _, secret in self.secrets)
+        return (f"packages {self.packages}", f"schema {self.schema}", f"redis {self.redis}", *secrets)
+
+    def __str__(self):
+        return f"release {self.name}"
+
+    @property
+    def id(self):
+        return release_id(self.source)
+
+    @property
+    def folder(self):
+        return f"{HOME}/releases/{self.id}"
+
+    def look(self, world):
+        host, at = world.host(self.machine), rds.endpoint(world, self.database)
+        secrets = {credential: vault.secret(world, secret) for credential, secret in self.secrets}
+        missing = [it.what for it in (at, *secrets.values()) if isinstance(it, Unknown)]
+        if not host or missing:
+            return Seen(unsure=" and ".join([*([] if host else [f"machine {self.machine}"]), *missing]))
+        ids = {"operations": self.operations(world.region, host.address, at, secrets)}
+        there = (Command("send the code", "false", unless=f"test -e {self.folder}/webapp/manage.py"),)
+        first, *outcomes = world.facts(self.machine, (*there, *ids["operations"]))
+        ids |= {"sent": first.state == "ok", "needed": [it.operation for it in outcomes if it.state != "ok"]}
+        return Seen(None if ids["needed"] else self.id, None if ids["needed"] else self, ids)
+
+    def plan(self, seen):
+        if seen.unsure or not seen.ids["sent"]:
+            yield Upload(f"send release {self.id}", self.machine, packed(self.source), self.folder)
+        if seen.unsure or seen.ids["needed"]:
+            yield Script(f"put release {self.id} in service", self.machine, tuple(seen.ids.get("operations", ())))
+
+    def teardown(self, seen):
+        away = (
+            Service("hydra-web", enabled=False, active=False),
+            Service("hydra-web.socket", enabled=False, active=False),
+        )
+        yield Script("stop the application", self.machine, away)
+
+    def operations(self, region, address, at, secrets):
+        """Everything of the release on its machine, in the order in which it is made so."""
+        return (
+            User("hydra", home=HOME),
+            *(Directory(path) for path in (HOME, f"{HOME}/releases", f"{HOME}/venvs", "/etc/hydra")),
+            Directory(CREDENTIALS, mode=0o700),
+            *(File(f"{CREDENTIALS}/{name}", secret, mode=0o600) for name, secret in secrets.items()),
+            File("/etc/hydra/web.env", self.environment(region, address, at)),
+            Command("install its Python packages", self.install(), unless=f"test -e {venv(self.source)}/complete"),
+            Link(f"{self.folder}/.venv", venv(self.source)),
+            File("/usr/local/sbin/hydra-manage", MANAGE, mode=0o755),
+            Command(
+                "gather its static files",
+                manage(self.folder, "collectstatic --noinput -v 0"),
+                unless=f"test -e {HOME}/static/staticfiles.json && test -e {self.folder}/.collected",
+            ),
+            Command(
+                "migrate the database",
+                manage(self.folder, "migrate --noinput -v 1"),
+                unless=f"test -e {self.folder}/.collected && {manage(self.folder, 'migrate --check')}",
+            ),
+            Link(f"{HOME}/current", self.folder),
+            File("/etc/systemd/system/hydra-web.socket", SOCKET),
+            File("/etc/systemd/system/hydra-web.service", self.unit()),
+            Service("hydra-web.socket"),
+            Service(
+                "hydra-web",
+                restart_for=(
+                    f"{HOME}/current",
+                    "/etc/hydra/web.env",
+                    "/etc/systemd/system/hydra-web.service",
+                    *(f"{CREDENTIALS}/{name}" for name in secrets),
+                ),
+            ),
+            Absent("/etc/nginx/sites-enabled/default"),
+            *self.site(),
+            Service("nginx", restart_for=("/etc/nginx/sites-enabled/hydra",)),
+            Command("see that it answers", HEALTHY, unless=HEALTHY_NOW),
+            Command("sweep out old releases", SWEEP, unless=f"test $(ls {HOME}/releases | wc -l) -le {KEPT}"),
+        )
+
+    def environment(self, region, address, at):
+        """The settings of the application that are no secrets, as a systemd environment file."""
+        host, port = at
+        settings = {
+            "PUBLIC_URL": self.url or f"http://{address}",
+            "ALLOW_HTTP": "false" if self.url.startswith("https://") else "true",
+            "ALLOWED_HOSTS": address,
+            "STATIC_ROOT": f"{HOME}/static",
+            "MYSQL_HOST": host,
+            "MYSQL_PORT": port,
+            "MYSQL_DATABASE": "hydra",
+            "MYSQL_USER": "hydra",
+            "MYSQL_CA": rds.CA,
+            "REDIS_URL": "redis://127.0.0.1:6379/0",
+            "AWS_REGION": region,
+            "USER_DOMAINS": self.user_domains,
+            "WORKERS": self.workers,
+        }
+        return "".join(f"{key}={value}\n" for key, value in settings.items())
+
+    def install(self):
+        """A virtual environment for exactly these requirements, shared by all releases that have them."""
+        at = venv(self.source)
+        pip = f"{at}/bin/pip --disable-pip-version-check install --quiet --no-compile --require-hashes --retries 5"
+        return f"rm -rf {at} && python3 -m venv {at} && {pip} -r {self.folder}/webapp/requirements.txt && touch {at}/complete"
+
+    def unit(self):
+        loads = "\n".join(f"LoadCredential={name}:{CREDENTIALS}/{name}" for name, _ in self.secrets)
+        return UNIT.replace("{loads}", loads)
+
+    def site(self):
+        """nginx's site; with an https address also a certificate, self-signed until a real one is put in its place."""
+        if not self.url.startswith("https://"):
+            return (File("/etc/nginx/sites-enabled/hydra", SITE.replace("{listen}", "listen 80 default_server;")),)
+        name = self.url.removeprefix("https://").split("/")[0].split(":")[0]
+        make = f"openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 825 -subj /CN={name} -addext subjectAltName=DNS:{name} -keyout /etc/hydra/tls/key.pem -out /etc/hydra/tls/cert.pem"
+        return (
+            Directory("/etc/hydra/tls", mode=0o700),
+            Command(
+                "make a certificate, until there is a real one",
+                f"umask 077; {make}",
+                unless="test -e /etc/hydra/tls/cert.pem",
+            ),
+            File("/etc/nginx/sites-enabled/hydra", REDIRECT + SITE.replace("{listen}", TLS)),
+        )
+
+
+MANAGE = """\
+#!/bin/sh
+# manage.py of the release in service, as its user and with its settings: `sudo hydra-manage createaccount ada`
+exec systemd-run --quiet --pipe --wait --collect --service-type=exec -p User=hydra -p Group=hydra \\
+  -p EnvironmentFile=/etc/hydra/web.env -p WorkingDirectory="${HYDRA_RELEASE:-/srv/hydra/current}" \\
+  $(for file in /etc/hydra/credentials/*; do printf -- '-p LoadCredential=%s:%s ' "${file##*/}" "$file"; done) \\
+  "${HYDRA_RELEASE:-/srv/hydra/current}/.venv/bin/python" webapp/manage.py "$@"
+"""
+
+SOCKET = """\
+[Unit]
+Description=Where nginx finds the web application; requests wait here while it restarts
+
+[Socket]
+ListenStream=/run/hydra-web.sock
+SocketUser=www-data
+SocketMode=0660
+
+[Install]
+WantedBy=sockets.target
+"""
+
+UNIT = """\
+[Unit]
+Description=The web application
+Requires=hydra-web.socket
+After=network-online.target redis-server.service hydra-web.socket
+
+[Service]
+Type=notify
+NotifyAccess=main
+User=hydra
+Group=hydra
+WorkingDirectory=/srv/hydra/current
+EnvironmentFile=/etc/hydra/web.env
+{loads}
+ExecStart=/srv/hydra/current/.venv/bin/gunicorn -c webapp/gunicorn.conf.py
+ExecReload=/bin/kill -HUP $MAINPID
+KillMode=mixed
+TimeoutStopSec=30
+Restart=always
+RestartSec=1
+PrivateTmp=true
+ProtectSystem=strict
+ProtectHome=true
+NoNewPrivileges=true
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+TLS = """listen 443 ssl http2 default_server;
+    ssl_certificate /etc/hydra/tls/cert.pem;
+    ssl_certificate_key /etc/hydra/tls/key.pem;
+    ssl_protocols TLSv1.2 TLSv1.3;"""
+
+REDIRECT = """\
+server {
+    listen 80 default_server;
+    location = /healthz { proxy_pass http://unix:/run/hydra-web.sock; proxy_set_header Host $host; }
+    location / { return 301 https://$host$request_uri; }
+}
+"""
+
+SITE = """\
+server {
+    {listen}
+    server_tokens off;
+    client_max_body_size 1m;
+
+    location /static/ {
+        alias /srv/hydra/static/;
+        expires max;
+        add_header Cache-Control "public, immutable";
+        add_header X-Content-Type-Options nosniff;
+    }
+    location / {
+        proxy_pass http://unix:/run/hydra-web.sock;
+        proxy_http_version 1.1;
+        proxy_set_header Connection "";
+        proxy_set_header Host $http_host;
+        proxy_set_header X-Forwarded-For $remote_addr;
+        proxy_set_header X-Forwarded-Proto $scheme;
+    }
+}
+"""
+
+HEALTHY_NOW = "curl -fsS -m 3 -o /dev/null --unix-socket /run/hydra-web.sock http://localhost/healthz"
+HEALTHY = f"""
+for i in $(seq 60); do {HEALTHY_NOW} 2>/dev/null && exit 0; sleep 0.25; done
+echo the application does not answer; journalctl -u hydra-web -n 25 --no-pager -o cat; exit 1
+"""
+
+# Newest first; the one in service stays whatever its age.
+SWEEP = f"""
+cd {HOME}/releases; now=$(basename "$(readlink {HOME}/current)")
+for old in $(ls -t | grep -vx "$now" | tail -n +{KEPT}); do rm -rf -- "./$old"; done
+"""
+
+
+def manage(folder, words):
+    """One of manage.py's commands on a release that need not be in service yet."""
+    done = f" && touch {folder}/.collected" if words.startswith("collectstatic") else ""
+    prepare = f"install -d -o hydra -g hydra {HOME}/static && " if done else ""
+    return f"{prepare}HYDRA_RELEASE={folder} /usr/local/sbin/hydra-manage {words}{done}"
+
+
+def files(source):
+    """The files of a release: the application as it lies in this checkout, without what Python leaves about."""
+    for path in sorted(Path(source, "webapp").rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".pyc":
+            yield path
+
+
+@cache
+def release_id(source):
+    """The same twelve letters for the same files: their names, contents, and whether they may be run."""
+    digest = hashlib.sha256()
+    for path in files(source):
+        head = f"{path.relative_to(source)}\0{path.stat().st_mode & 0o111:o}\0{path.stat().st_size}\0"
+        digest.update(head.encode() + path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+@cache
+def venv(source):
+    """Where the virtual environment for these requirements stands."""
+    digest = hashlib.sha256(Path(source, "webapp/requirements.txt").read_bytes()).hexdigest()[:12]
+    return f"{HOME}/venvs/{digest}"
+
+
+def packed(source):
+    """The release as a tar archive's bytes, the same for the same files."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=6) as archive:
+        for path in files(source):
+            entry = archive.gettarinfo(path, arcname=str(path.relative_to(source)))
+            entry.uid = entry.gid = entry.mtime = 0
+            entry.uname = entry.gname = "root"
+            with path.open("rb") as content:
+                archive.addfile(entry, content)
+    return buffer.getvalue()
+
+
+@task(help={"plan": "only say what it would take", "json": "for programs"})
+def packages(c, plan=False, json=False):
+    """Install the packages that the web application needs on its machines."""
+    make(c, Packages, plan=plan, json=json)
+
+
+@task(default=True, help={"plan": "only say what it would take", "json": "for programs"})
+def release(c, plan=False, json=False):
+    """Put this checkout's application in service: send it, migrate, restart, see that it answers."""
+    make(c, Release, plan=plan, json=json)
+
+
+@task(help={"json": "for programs"})
+def status(c, json=False):
+    """Say which release is in service where, and whether it answers."""
+    stage = stage_of(c)
+    rows = []
+    for want in stage.of(Release):
+        told = f"readlink {HOME}/current; systemctl is-active hydra-web; {HEALTHY_NOW} && echo answers; ls -t {HOME}/releases"
+        result = stage.world.run(want.machine, told)
+        lines = result.out.split()
+        current = lines[0].rsplit("/", 1)[-1] if lines and "/" in lines[0] else "none"
+        rows.append(
+            {
+                "machine": want.machine,
+                "in service": current,
+                "this checkout": want.id,
+                "unit": "active" if "active" in lines else "inactive",
+                "answers": "yes" if "answers" in lines else "no",
+            }
+        )
+    if json:
+        return screen.as_json(rows)
+    screen.table([row.values() for row in rows], rows[0] if rows else ())
+
+
+@task(help={"lines": "how many lines", "follow": "go on as new lines come, until Ctrl-C"})
+def logs(c, lines=50, follow=False):
+    """Show the application's journal."""
+    stage = stage_of(c)
+    want = stage.of(Release)[0]
+    command = f"journalctl -u hydra-web -n {int(lines)} --no-pager -o short-iso"
+    if follow:
+        return stage.world.shell(want.machine, command + " -f")
+    print(stage.world.run(want.machine, command).out, end="")
+
+
+@task(name="manage", positional=["words"], help={"words": 'what manage.py is to do, in quotes: "showmigrations users"'})
+def manage_(c, words):
+    """Run one of manage.py's commands in the release in service: fab live deploy.manage "showmigrations"."""
+    stage = stage_of(c)
+    want = stage.of(Release)[0]
+    result = stage.world.run(want.machine, f"/usr/local/sbin/hydra-manage {words}", timeout=900)
+    print(result.out, end="")
+    if result.code:
+        raise Refusal(f"{want.machine}: manage.py ended with {result.code}: {result.err.strip()[-800:]}")

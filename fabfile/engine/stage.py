@@ -1,0 +1,325 @@
+"""A stage: everything we run in one place, and what to do with it: make, status, destroy."""
+
+import fcntl
+import os
+import sys
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Callable
+
+from invoke.exceptions import Exit
+
+from . import names
+from .errors import Refusal
+from .plan import Seen, differences, idle, walk
+from .show import Board, as_json, paint, plan_lines, step_data
+from .steps import Script
+from .world import World
+
+WORKERS = 16
+CHANGES_PENDING = 2  # exit code of a plan that has something to do
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage, written out in full in `stages.py`.
+
+    `resources` in building order; what names another is built after it, the rest side by side. `cloud`, for a stage
+    that runs on a local cloud, is called on first use and returns {"url", "access_key", "secret_key"}. `precious`
+    stages ask for their name before anything is destroyed.
+    """
+
+    name: str
+    region: str
+    resources: tuple = ()
+    login: str = "admin"
+    cloud: Callable[[], dict] | None = None
+    precious: bool = True
+
+    def __post_init__(self):
+        known = set()
+        for want in self.resources:
+            if str(want) in known:
+                raise Refusal(f"stage {self.name}: {want} is listed twice in stages.py; give one of them another name")
+            if names.stage_of(want.name) != self.name:
+                raise Refusal(f"stage {self.name}: the name of {want} has to begin with `{self.name}-`, see stages.py")
+            known.add(str(want))
+        for want in self.resources:
+            for need in want.needs:
+                if need not in known:
+                    raise Refusal(f"stage {self.name}: {want} needs {need}, which is not listed in stages.py")
+
+    @cached_property
+    def world(self):
+        """The stage's world, made on first use: a local cloud is started only then."""
+        at = self.cloud() if self.cloud else None
+        local = {"endpoint": at["url"], "credentials": (at["access_key"], at["secret_key"])} if at else {}
+        return World(self.region, login=self.login, key_file=self.key_file, patience=0.1 if at else 1.0, **local)
+
+    @property
+    def key_file(self):
+        return f"~/.ssh/hydra-{self.name}"
+
+    def of(self, *kinds, name=""):
+        """The resources of these kinds (all if none is said), or the one of them whose name is `name`."""
+        found = [want for want in self.resources if not kinds or isinstance(want, kinds)]
+        if not name:
+            return found
+        chosen = [want for want in found if want.name in (name, f"{self.name}-{name}")]
+        if not chosen:
+            there = ", ".join(sorted({want.name for want in found})) or "none"
+            raise Refusal(f"stage {self.name} has nothing of that kind named {name}: there is {there}")
+        return chosen
+
+
+def stage_of(c):
+    """The stage of this run, which an earlier task (`live`, `staging`, `local`) has named."""
+    stage = c.config.get("stage")
+    if not isinstance(stage, Stage):
+        task = next((word for word in sys.argv[1:] if not word.startswith("-")), "status")
+        raise Refusal(f"Name a stage first: `fab local {task}`, `fab staging {task}` or `fab live {task}`")
+    return stage
+
+
+@dataclass
+class Result:
+    """What became of one resource: `state` is ok, changed, failed or untried; in a plan no, will or may."""
+
+    want: Any
+    state: str
+    steps: list
+    told: str = ""
+    unsure: str = ""
+
+    def data(self):
+        facts = {"resource": str(self.want), "state": self.state, "steps": [step_data(step) for step in self.steps]}
+        return facts | ({"detail": self.told} if self.told else {})
+
+
+def make(c, *kinds, name="", only=None, plan=False, json=False):
+    """Make every resource of these kinds so, those it does not name side by side; with plan=True only say what it takes.
+
+    Leaves with exit code 0 if nothing is to do or all is done, 2 if a plan has changes, 1 if anything failed.
+    """
+    stage = stage_of(c)
+    wants = [want for want in stage.of(*kinds, name=name) if not only or only(want)]
+    if plan:
+        return show_plan([look_ahead(stage, want) for want in wants], json)
+    stage.world  # a local cloud says what it does while it starts, before the board is drawn
+    with alone(stage.name), Board(sys.stderr if json else sys.stdout) as board:
+        results = in_order(wants, lambda want: bring_about(stage, want, board), board)
+    if json:
+        as_json([result.data() for result in results])
+    return judge(results, f"fab {stage.name} {'up' if not kinds else ''}".rstrip())
+
+
+def look_ahead(stage, want, plan=None):
+    """What making this one would take. Nothing is changed, and nothing is asked that changes anything."""
+    seen = want.look(stage.world)
+    steps = walk((plan or want.plan)(seen), idle)
+    state = "may" if steps and seen.unsure else "will" if steps else "no"
+    return Result(want, state, steps, unsure=seen.unsure)
+
+
+def bring_about(stage, want, board):
+    """Look at one resource, and do what its plan says."""
+    board.say(want, "")
+    seen = want.look(stage.world)
+    if seen.unsure:
+        raise Refusal(f"{seen.unsure} is not there yet: make it with `fab {stage.name} up`")
+    changed = []
+
+    def hand(step):
+        board.say(want, step.says)
+        reply = stage.world.do(step)
+        changed.append(step)
+        return reply
+
+    walk(want.plan(seen), hand)
+    if changed:
+        board.end(want, "✓", "green", told_of(changed))
+    else:
+        board.end(want, "=", "grey", "no change")
+    return Result(want, "changed" if changed else "ok", changed)
+
+
+def told_of(steps):
+    """What was done, in one line: waiting is not worth a word afterwards."""
+    done = [step.says for step in steps if type(step).__name__ != "Wait"] or [step.says for step in steps]
+    return "; ".join(done[:3]) + (f"; and {len(done) - 3} more" if len(done) > 3 else "")
+
+
+def in_order(wants, act, board, needs=lambda want: want.needs):
+    """Run `act` on each, as soon as what it needs is done, many at once; what needs a failed one is left untried."""
+    waiting, running, results = {str(want): want for want in wants}, {}, {}
+    pool = ThreadPoolExecutor(WORKERS)
+    try:
+        while waiting or running:
+            for key, want in list(waiting.items()):
+                wanted = [need for need in needs(want) if need in {str(other) for other in wants}]
+                broken = [need for need in wanted if need in results and results[need].state in ("failed", "untried")]
+                if broken:
+                    results[key] = Result(waiting.pop(key), "untried", [], f"not tried, for it needs {broken[0]}")
+                    board.end(want, "·", "grey", results[key].told)
+                elif all(need in results for need in wanted):
+                    running[pool.submit(act, waiting.pop(key))] = want
+            if not running:
+                continue
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                want = running.pop(future)
+                results[str(want)] = outcome(future, want, board)
+    except KeyboardInterrupt:
+        print(
+            "\nInterrupted. What is done is done; run the same command again and it goes on from here.", file=sys.stderr
+        )
+        sys.stdout.flush()
+        os._exit(130)  # threads may hang in a long wait of AWS's; nothing of ours is left half written
+    finally:
+        pool.shutdown(wait=False)
+    return [results[str(want)] for want in wants]
+
+
+def outcome(future, want, board):
+    error = future.exception()
+    if error is None:
+        return future.result()
+    if not isinstance(error, Exit):
+        raise error
+    board.end(want, "✗", "red", error.message)
+    return Result(want, "failed", [], error.message)
+
+
+def show_plan(results, json=False):
+    """Print plans; leave with 2 if anything is to do."""
+    if json:
+        as_json([result.data() for result in results])
+    else:
+        for result in results:
+            print("\n".join(plan_lines(result.want, result.state, result.steps, result.unsure)))
+        counts = [sum(result.state == word for result in results) for word in ("will", "may", "no")]
+        print("{} will change, {} may change, {} as wanted".format(*counts))
+    if any(result.state != "no" for result in results):
+        raise Exit(code=CHANGES_PENDING)
+
+
+def judge(results, command):
+    """Leave with 1 if anything failed, saying how to go on."""
+    failed = [result for result in results if result.state == "failed"]
+    if failed:
+        untried = sum(result.state == "untried" for result in results)
+        more = f", {untried} not tried" if untried else ""
+        raise Refusal(f"{len(failed)} failed{more}; what is done stays done. Mend it and run the command again.")
+    return results
+
+
+def status(c, *kinds, name="", json=False):
+    """Say of every resource whether it is there and as wanted; returns the rows."""
+    stage = stage_of(c)
+    rows = []
+    for want in stage.of(*kinds, name=name):
+        seen = want.look(stage.world)
+        drift = differences(want, seen.now) if seen and seen.now else {}
+        state = "unknown" if seen.unsure else "missing" if not seen else "drifted" if drift else "in place"
+        if state == "in place" and walk(want.plan(seen), idle):
+            state = "drifted"
+        told = (
+            f"needs {seen.unsure}" if seen.unsure else ", ".join(f"{k} is {a}, not {b}" for k, (a, b) in drift.items())
+        )
+        rows.append({"resource": str(want), "state": state, "id": seen.id if seen else None, "detail": told})
+    if json:
+        as_json(rows)
+        return rows
+    colours = {"in place": "green", "missing": "red", "drifted": "yellow", "unknown": "cyan"}
+    for row in rows:
+        shown = "" if not row["id"] or str(row["id"]) in row["resource"] else f"  {row['id']}"
+        detail = f"  ({row['detail']})" if row["detail"] else ""
+        print(f"{paint(row['state'].ljust(8), colours[row['state']])}  {row['resource']}{paint(shown, 'grey')}{detail}")
+    return rows
+
+
+def destroy(c, *kinds, name="", yes="", plan=False, json=False):
+    """Take every resource of these kinds away, last built first. A precious stage wants its name said: `--yes live`."""
+    stage = stage_of(c)
+    wants = list(reversed(stage.of(*kinds, name=name)))
+    if plan:
+        return show_plan(
+            [look_ahead(stage, want, lambda seen, w=want: w.teardown(seen) if seen else iter(())) for want in wants],
+            json,
+        )
+    if stage.precious and yes != stage.name:
+        raise Refusal(
+            f"This would destroy {len(wants)} resources of {stage.name} for good: to mean it, add `--yes {stage.name}`"
+        )
+    stage.world
+    users = {str(want): tuple(str(other) for other in wants if str(want) in other.needs) for want in wants}
+    with alone(stage.name), Board(sys.stderr if json else sys.stdout) as board:
+        results = in_order(
+            wants, lambda want: take_away(stage, want, board), board, needs=lambda want: users[str(want)]
+        )
+    if json:
+        as_json([result.data() for result in results])
+    return judge(results, "destroy")
+
+
+def take_away(stage, want, board):
+    """Tear one resource down, if it is there."""
+    board.say(want, "")
+    seen = want.look(stage.world)
+    steps = []
+
+    def hand(step):
+        board.say(want, step.says)
+        reply = stage.world.do(step)
+        steps.append(step)
+        return reply
+
+    if seen:
+        walk(want.teardown(seen), hand)
+    board.end(want, "✓" if steps else "=", "green" if steps else "grey", told_of(steps) if steps else "nothing there")
+    return Result(want, "changed" if steps else "ok", steps)
+
+
+class HostResource:
+    """A resource that is nothing but host operations on one machine; a room's class says which, in `operations`."""
+
+    def look(self, world):
+        operations = self.operations(world)
+        if isinstance(operations, Seen):  # something they are made from is not there yet
+            return operations
+        outcomes = world.facts(self.machine, operations)
+        if outcomes is None:
+            return Seen(ids={"operations": operations}, unsure=f"machine {self.machine}")
+        needed = tuple(o.operation for o in outcomes if o.state != "ok")
+        ids = {"operations": operations, "needed": needed, "outcomes": outcomes}
+        return Seen(None if len(needed) == len(outcomes) else self.machine, None if needed else self, ids)
+
+    def plan(self, seen):
+        if seen.unsure or seen.ids["needed"]:
+            yield Script(self.says, self.machine, tuple(seen.ids.get("operations", ())))
+
+    def teardown(self, seen):
+        yield from ()
+
+
+@contextmanager
+def alone(name):
+    """One run at a time on this machine for a stage. The lock is the kernel's: it is gone with its process."""
+    folder = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "hydra"
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / f"{name}.lock", "a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            print(
+                f"Another run ({file.read().strip() or 'unknown'}) is at work on {name}: waiting for it to end.",
+                file=sys.stderr,
+            )
+            fcntl.flock(file, fcntl.LOCK_EX)
+        file.truncate(0)
+        file.write(f"process {os.getpid()}: fab {' '.join(sys.argv[1:])}")
+        file.flush()
+        yield
