@@ -25,7 +25,8 @@ RESTARTS = "/run/hydra/restart"  # holds a file for each unit that must be resta
 # before mkfs, the change ask it.
 FOUND = r"""
 found() {
-  was=$(blkid -p -o export -- "$1" 2>&1); rc=$?
+  rc=0
+  was=$(blkid -p -o export -- "$1" 2>&1) || rc=$?
   [ $rc -eq 0 ] || [ $rc -eq 2 ] || echo "UNCLEAR=blkid ended with $rc"
   if [ -n "$was" ]; then printf '%s\n' "$was"; return; fi
   wipefs --no-act --noheadings --output TYPE -- "$1" 2>&1 | sed 's/^/SIGNATURE=/'

@@ -53,12 +53,12 @@ def _work(todo, told, act, stop):
             return
         try:
             told.put((host, act(host), None))
-        except BaseException as error:  # whatever it is, it belongs to the thread that waits for it
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it belongs to the thread that waits for it
             told.put((host, None, error))
 
 
 def _collect(hosts, told, say):
-    """Results by name in the order of `hosts`, once all are told; or the one Failure, or the first error of another kind."""
+    """Results by name in the order of `hosts`, once all are told; or else the one Failure."""
     results, failures, broken = {}, {}, []
     for _ in hosts:
         host, result, error = told.get()
