@@ -1,0 +1,1 @@
+"""The web application against real parts: MariaDB with TLS, Redis, and the SimpleDB endpoint."""

@@ -1,0 +1,79 @@
+"""Points Django at stores that belong to this test run alone, before its settings are read."""
+
+import os
+
+import pytest
+
+from tests.web.servers import Servers
+
+SERVERS = Servers()
+os.environ.update(SERVERS.environment)
+os.environ["DJANGO_SETTINGS_MODULE"] = "webapp.settings"
+
+import django  # noqa: E402 - reads the environment set above
+
+django.setup()
+
+# Other rooms' tests start programs of their own; they shall find the environment as it was.
+for _name in [*SERVERS.environment, "DJANGO_SETTINGS_MODULE"]:
+    del os.environ[_name]
+
+from django.core.management import call_command  # noqa: E402 - needs the settings
+from django.test import Client  # noqa: E402
+
+from webapp.sessions.connection import connection as redis_connection  # noqa: E402
+from webapp.users import accounts  # noqa: E402
+
+
+class Browser(Client):
+    """A browser that speaks https, as ours have to."""
+
+    def request(self, **request):
+        return super().request(**{**request, "wsgi.url_scheme": "https", "SERVER_PORT": "443"})
+
+
+@pytest.fixture(scope="session")
+def servers():
+    """The three stores, running."""
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in SERVERS.aws.items():
+            environment.setenv(name, value)
+        try:
+            SERVERS.start()
+            accounts.store.cache_clear()
+            call_command("collectstatic", verbosity=0, interactive=False)
+            yield SERVERS
+        finally:
+            redis_connection.cache_clear()
+            SERVERS.stop()
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(servers):
+    """The database server runs before pytest-django makes the test database on it."""
+
+
+@pytest.fixture(autouse=True)
+def _clean(servers):
+    """Each test begins with no session; accounts have names of their own instead."""
+    redis_connection().flushdb()
+
+
+@pytest.fixture
+def browser():
+    """A browser without cookies."""
+    return Browser()
+
+
+@pytest.fixture
+def password():
+    """A password that all validators take."""
+    return "correct horse battery"
+
+
+@pytest.fixture
+def new_name():
+    """Gives user names that no test has had."""
+    from secrets import token_hex
+
+    return lambda stem="user": f"{stem}-{token_hex(4)}"

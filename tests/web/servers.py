@@ -1,0 +1,207 @@
+"""Starts and ends the three stores for the tests, each a process of its own with its files in one folder."""
+
+import ctypes
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import boto3
+from redis import Redis
+from redis.exceptions import RedisError
+
+from tests.web.certificates import write_certificates
+from webapp.users.shards import domains
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PREFIX = "hydra-web-tests-"
+PATIENCE = 60  # seconds until a server that does not answer is given up
+PR_SET_PDEATHSIG = 1
+LIBC = ctypes.CDLL(None)
+
+
+def die_with_parent() -> None:
+    """Runs in the child: the kernel ends it when the test run ends, also when that is killed."""
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def new_folder() -> Path:
+    """A folder named after this process; those of test runs that are gone are removed first."""
+    parent = Path(tempfile.gettempdir())
+    for old in parent.glob(f"{PREFIX}*"):
+        owner = old.name.removeprefix(PREFIX).partition("-")[0]
+        if owner.isdigit() and not Path("/proc", owner).exists():
+            shutil.rmtree(old, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
+
+
+class Port:
+    """A free port of the loopback address, kept from others until the server that shall have it starts."""
+
+    def __init__(self):
+        self._socket = socket.socket()
+        self._socket.bind(("127.0.0.1", 0))
+        self.number = self._socket.getsockname()[1]
+
+    def give(self) -> int:
+        """The number, free from now on."""
+        self._socket.close()
+        return self.number
+
+
+@dataclass
+class Servers:
+    """The stores of one test run. The environment is known before they run, so that Django's settings can be read."""
+
+    folder: Path = field(default_factory=new_folder)
+    mysql: Port = field(default_factory=Port)
+    redis: Port = field(default_factory=Port)
+    simpledb: Port = field(default_factory=Port)
+    processes: dict[str, subprocess.Popen] = field(default_factory=dict)
+
+    def __post_init__(self):
+        write_certificates(self.folder)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What the application under test is told."""
+        return {
+            "SECRET_KEY": "for-tests-alone-4f9a7d1c8e2b6035a1d4c7e9f0b3826577aa31c2",
+            "PUBLIC_URL": "https://testserver",
+            "STATIC_ROOT": str(self.folder / "static"),
+            "MYSQL_HOST": "127.0.0.1",
+            "MYSQL_PORT": str(self.mysql.number),
+            "MYSQL_DATABASE": "hydra",
+            "MYSQL_USER": "hydra",
+            "MYSQL_PASSWORD": "mysql-password-of-the-tests",
+            "MYSQL_CA": str(self.folder / "ca.pem"),
+            "REDIS_URL": f"redis://127.0.0.1:{self.redis.number}/0",
+            "REDIS_PASSWORD": "redis-password-of-the-tests",
+            "AWS_REGION": "us-west-2",
+            "USER_DOMAINS": "test-users",
+        }
+
+    @property
+    def aws(self) -> dict[str, str]:
+        """Where botocore finds the endpoint, with credentials the endpoint does not check."""
+        return {
+            "AWS_ENDPOINT_URL_SIMPLEDB": f"http://127.0.0.1:{self.simpledb.number}",
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+        }
+
+    def start(self) -> None:
+        """Start all three and wait until each answers."""
+        self.start_mysql()
+        self.start_redis()
+        self.start_simpledb()
+
+    def stop(self) -> None:
+        """End them and remove their files."""
+        for process in self.processes.values():
+            process.kill()
+            process.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def run(self, name: str, *command: str) -> subprocess.Popen:
+        """Start one server with its output in a file."""
+        with (self.folder / f"{name}.log").open("ab") as log:
+            process = subprocess.Popen(
+                command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=die_with_parent
+            )
+        self.processes[name] = process
+        return process
+
+    def wait(self, name: str, answers) -> None:
+        """Return once `answers()` is true; fail with the server's last words if it ends or takes too long."""
+        deadline = time.monotonic() + PATIENCE
+        while not answers():
+            if self.processes[name].poll() is not None or time.monotonic() > deadline:
+                words = (self.folder / f"{name}.log").read_text(errors="replace")[-2000:]
+                raise RuntimeError(f"{name} did not start:\n{words}")
+            time.sleep(0.05)
+
+    def start_mysql(self) -> None:
+        """MariaDB with TLS, an empty database and a user who may make the test database."""
+        data, given = self.folder / "mysql", self.environment
+        user = ["--user=root"] if os.geteuid() == 0 else []
+        small = ["--innodb-buffer-pool-size=32M", "--innodb-log-file-size=8M", "--innodb-flush-log-at-trx-commit=0"]
+        subprocess.run(
+            ["mariadb-install-db", "--no-defaults", f"--datadir={data}", "--skip-test-db", *user, *small],
+            check=True,
+            capture_output=True,
+        )
+        (self.folder / "init.sql").write_text(
+            f"CREATE DATABASE {given['MYSQL_DATABASE']} CHARACTER SET utf8mb4;\n"
+            f"CREATE USER '{given['MYSQL_USER']}'@'%' IDENTIFIED BY '{given['MYSQL_PASSWORD']}' REQUIRE SSL;\n"
+            f"GRANT ALL ON *.* TO '{given['MYSQL_USER']}'@'%';\n"
+        )
+        self.run(
+            "mysql",
+            "mariadbd",
+            "--no-defaults",
+            *user,
+            *small,
+            f"--datadir={data}",
+            f"--socket={self.folder / 'mysql.sock'}",
+            "--bind-address=127.0.0.1",
+            f"--port={self.mysql.give()}",
+            f"--init-file={self.folder / 'init.sql'}",
+            f"--ssl-ca={self.folder / 'ca.pem'}",
+            f"--ssl-cert={self.folder / 'server.pem'}",
+            f"--ssl-key={self.folder / 'server.key'}",
+        )
+        self.wait("mysql", lambda: greets(self.mysql.number))
+
+    def start_redis(self) -> None:
+        """Redis with a password, in memory alone. Its configuration is a file, since argv can be read by all."""
+        configuration = self.folder / "redis.conf"
+        configuration.write_text(
+            f"bind 127.0.0.1\nport {self.redis.give()}\nsave ''\ndir {self.folder}\n"
+            f"requirepass {self.environment['REDIS_PASSWORD']}\n"
+        )
+        self.run("redis", "redis-server", str(configuration))
+        client = Redis.from_url(self.environment["REDIS_URL"], password=self.environment["REDIS_PASSWORD"])
+        self.wait("redis", lambda: succeeds(client.ping, RedisError))
+        client.close()
+
+    def start_simpledb(self) -> None:
+        """The local cloud's SimpleDB endpoint, with all user domains."""
+        port, data = str(self.simpledb.give()), str(self.folder / "simpledb")
+        self.run("simpledb", sys.executable, "-m", "fabfile.localcloud.simpledb", "--port", port, "--data", data)
+        self.wait(
+            "simpledb", lambda: succeeds(lambda: socket.create_connection(("127.0.0.1", int(port))).close(), OSError)
+        )
+        client = boto3.client(
+            "sdb",
+            region_name=self.environment["AWS_REGION"],
+            endpoint_url=self.aws["AWS_ENDPOINT_URL_SIMPLEDB"],
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+        )
+        for name in domains(self.environment["USER_DOMAINS"]):
+            client.create_domain(DomainName=name)
+
+
+def greets(port: int) -> bool:
+    """Whether a MySQL server sends its greeting."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
+            return bool(connection.recv(1))
+    except OSError:
+        return False
+
+
+def succeeds(act, error) -> bool:
+    """Whether `act` ends without `error`."""
+    try:
+        act()
+    except error:
+        return False
+    return True

@@ -1,0 +1,108 @@
+"""What the application must be told, by environment variables and systemd credentials, with types and limits."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, FilePath, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+ROOT = Path(__file__).resolve().parent.parent
+
+Words = Annotated[tuple[str, ...], NoDecode]
+Secrets = Annotated[tuple[SecretStr, ...], NoDecode]
+
+
+class Environment(BaseSettings):
+    """Each field is an environment variable of the same name in capitals; `environment.example` describes them all.
+
+    A secret may instead be a file of that name in $CREDENTIALS_DIRECTORY, where systemd puts a unit's credentials.
+    A variable wins over a file; an empty variable counts as missing.
+    """
+
+    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True)
+
+    secret_key: SecretStr = Field(min_length=50)
+    secret_key_fallbacks: Secrets = ()
+    public_url: str
+    allow_http: bool = False
+    allowed_hosts: Words = ()
+    static_root: Path = ROOT / "build" / "static"
+
+    mysql_host: str
+    mysql_port: int = Field(3306, ge=1, le=65535)
+    mysql_database: str
+    mysql_user: str
+    mysql_password: SecretStr
+    mysql_ca: FilePath
+
+    redis_url: str
+    redis_password: SecretStr
+
+    aws_region: str
+    user_domains: str = Field(pattern=r"^[a-zA-Z0-9_.-]{1,252}$")
+    user_shards: int = Field(16, ge=1, le=256)
+
+    bind: str = "127.0.0.1:8000"
+    workers: int = Field(2, ge=1, le=64)
+
+    @field_validator("allowed_hosts", "secret_key_fallbacks", mode="before")
+    @classmethod
+    def _split(cls, value):
+        return value.replace(",", " ").split() if isinstance(value, str) else value
+
+    @field_validator("public_url")
+    @classmethod
+    def _whole_url(cls, value: str) -> str:
+        url = urlsplit(value)
+        if url.scheme not in ("http", "https") or not url.hostname or url.path.strip("/") or url.query:
+            raise ValueError("write it as https://www.example.org, with no path")
+        return value.rstrip("/")
+
+    @field_validator("redis_url")
+    @classmethod
+    def _no_password_inside(cls, value: str) -> str:
+        url = urlsplit(value)
+        if url.scheme not in ("redis", "rediss") or not url.hostname:
+            raise ValueError("write it as redis://HOST:6379/0, or rediss:// for TLS")
+        if url.password:
+            raise ValueError("leave the password out: it belongs into REDIS_PASSWORD")
+        return value
+
+    @model_validator(mode="after")
+    def _http_only_on_purpose(self) -> Self:
+        if not self.https and not self.allow_http:
+            raise ValueError("PUBLIC_URL is not https://; for a stage on this machine alone set ALLOW_HTTP=true")
+        return self
+
+    @property
+    def https(self) -> bool:
+        """True when browsers reach us by TLS; everything about cookies and redirects follows from it."""
+        return self.public_url.startswith("https://")
+
+    @property
+    def hosts(self) -> list[str]:
+        """The host names we answer to: the public one and any others that were named."""
+        return [urlsplit(self.public_url).hostname, *self.allowed_hosts]
+
+    @classmethod
+    def read(cls) -> Self:
+        """The environment of this process; ends the process with one message naming all that is wrong with it."""
+        credentials = os.environ.get("CREDENTIALS_DIRECTORY")
+        try:
+            return cls(_secrets_dir=credentials if credentials and Path(credentials).is_dir() else None)
+        except ValidationError as error:
+            sys.exit(_explain(error))
+
+
+def _explain(error: ValidationError) -> str:
+    """One line for each name that is missing or wrong, never with its value."""
+    lines = ["The application cannot start; its environment needs:"]
+    for problem in error.errors(include_input=False, include_url=False):
+        name = "_".join(str(part) for part in problem["loc"][:1]).upper()
+        words = "missing" if problem["type"] == "missing" else problem["msg"].removeprefix("Value error, ")
+        lines.append(f"  {name}: {words}" if name else f"  {words}")
+    lines.append(f"{Path(__file__).with_name('environment.example')} describes every name.")
+    return "\n".join(lines)

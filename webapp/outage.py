@@ -1,0 +1,48 @@
+"""A store that cannot be reached is an answer of its own: 503, try again in a moment, nobody is signed out."""
+
+import logging
+
+from django.db import InterfaceError, OperationalError
+from django.http import HttpResponse
+from django.template.loader import render_to_string
+
+from webapp.sessions.connection import SessionsUnavailable
+from webapp.users.store import Unavailable
+
+RETRY_AFTER = 5  # seconds
+
+# MySQL's client codes for "cannot connect, gone, lost"; the server's for "too many connections" and "shutting down".
+MYSQL_AWAY = {2002, 2003, 2005, 2006, 2013, 2026, 2055, 1040, 1053, 1203, 4031}
+
+log = logging.getLogger(__name__)
+
+
+def store_away(error: BaseException) -> str | None:
+    """The name of the store that `error` says is out of reach, or None when it says something else."""
+    if isinstance(error, Unavailable):
+        return "SimpleDB"
+    if isinstance(error, SessionsUnavailable):
+        return "Redis"
+    if isinstance(error, OperationalError | InterfaceError) and error.args and error.args[0] in MYSQL_AWAY:
+        return "MySQL"
+    return None
+
+
+def try_again(store: str, error: BaseException) -> HttpResponse:
+    """The 503 page. It is rendered without the request, whose user and session may be what cannot be had."""
+    log.error("%s is out of reach: %s: %s", store, type(error).__name__, error)
+    return HttpResponse(render_to_string("503.html"), status=503, headers={"Retry-After": str(RETRY_AFTER)})
+
+
+class OutageMiddleware:
+    """Answers for a view that failed because a store is away."""
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+
+    def __call__(self, request):
+        return self.get_response(request)
+
+    def process_exception(self, request, exception):
+        store = store_away(exception)
+        return try_again(store, exception) if store else None

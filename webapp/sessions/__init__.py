@@ -1,0 +1,1 @@
+"""Sessions in Redis, as JSON, under keys that are no cookies."""

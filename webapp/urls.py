@@ -1,0 +1,14 @@
+"""Every address of the application; /healthz and /readyz are answered before, by HealthMiddleware."""
+
+from django.urls import path
+
+from webapp.health.views import home
+from webapp.users.views import ChangePassword, SignIn, SignOut, SignUp
+
+urlpatterns = [
+    path("", home, name="home"),
+    path("sign-up/", SignUp.as_view(), name="sign-up"),
+    path("sign-in/", SignIn.as_view(), name="sign-in"),
+    path("sign-out/", SignOut.as_view(), name="sign-out"),
+    path("password/", ChangePassword.as_view(), name="change-password"),
+]

@@ -1,0 +1,62 @@
+"""The account store of this process, and what Django's hashers have to do with it."""
+
+import functools
+import logging
+
+from django.conf import settings
+from django.contrib.auth.hashers import make_password, verify_password
+from django.views.decorators.debug import sensitive_variables
+
+from webapp.users.account import Account
+from webapp.users.shards import InvalidName
+from webapp.users.store import AccountStore, StoreError, connect
+
+log = logging.getLogger(__name__)
+
+
+@functools.cache
+def store() -> AccountStore:
+    """The accounts of the stage that the environment names; threads may share it."""
+    environment = settings.ENVIRONMENT
+    return AccountStore(connect(environment.aws_region), environment.user_domains, environment.user_shards)
+
+
+def find(name: str) -> Account | None:
+    """The account that answers to `name`, or None, also for a text that can be nobody's name."""
+    try:
+        return store().get(name)
+    except InvalidName:
+        return None
+
+
+@sensitive_variables("password")
+def prove(name: str, password: str) -> Account | None:
+    """The active account with exactly this name and password, or None.
+
+    Whatever the answer, it takes one read and one run of the hasher, so that time tells nobody whether a name exists.
+    """
+    account = find(name)
+    if account is None:
+        make_password(password)
+        return None
+    proven = verify(account, password)
+    return proven if account.active and account.name == name else None
+
+
+@sensitive_variables("password")
+def verify(account: Account, password: str | None) -> Account | None:
+    """The account if this is its password, hashed anew where the hash was weaker than today's; None if it is not."""
+    right, outdated = verify_password(password, account.password)
+    if not right:
+        return None
+    return strengthen(account, password) if outdated else account
+
+
+@sensitive_variables("password")
+def strengthen(account: Account, password: str) -> Account:
+    """The account with its password hashed as it would be today. A racing change of password wins."""
+    try:
+        return store().rehash(account, make_password(password))
+    except StoreError as error:
+        log.warning("the password hash of account %s stays as it is: %s", account.id, error)
+        return account

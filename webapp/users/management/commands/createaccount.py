@@ -1,0 +1,30 @@
+"""Makes an account: `manage.py createaccount alice --email alice@example.org`."""
+
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError
+
+from webapp.users.forms import check_name
+from webapp.users.models import User
+from webapp.users.passwords import ask_twice
+from webapp.users.store import StoreError
+
+
+class Command(BaseCommand):
+    """Asks for the password, or takes it as the first line of standard input; never from the command line."""
+
+    help = "Make an account in SimpleDB and its user's row in MySQL. The password is asked for, or read from stdin."
+
+    def add_arguments(self, parser):
+        parser.add_argument("name", help="the user name")
+        parser.add_argument("--email", default="", help="the e-mail address; may be left out")
+
+    def handle(self, *, name, email, **_):
+        try:
+            check_name(name)
+            password = ask_twice(User(username=name, email=email))
+            user = User.objects.create_user(name, email, password)
+        except ValidationError as error:
+            raise CommandError(" ".join(error.messages)) from error
+        except StoreError as error:
+            raise CommandError(f"{error}.") from error
+        self.stdout.write(f"The account {user.username} is made.")
