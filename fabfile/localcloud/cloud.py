@@ -20,6 +20,12 @@ def now():
     return datetime.now(UTC)
 
 
+class Change:
+    """What `Cloud.change` hands to its block."""
+
+    needed = True
+
+
 class Cloud:
     """One local cloud.
 
@@ -50,15 +56,20 @@ class Cloud:
 
     @contextmanager
     def change(self):
-        """Hold the cloud still; what was changed is on disk when the outermost block ends. OSError if it cannot be."""
+        """Hold the cloud still; what was changed is on disk when the outermost block ends. OSError if it cannot be.
+
+        Yields a Change: a block that finds it has changed nothing sets its `needed` to False.
+        """
+        change = Change()
         with self.lock:
             self._depth += 1
             try:
-                yield
+                yield change
             finally:
                 self._depth -= 1
+                self.dirty |= change.needed
                 if not self._depth:
-                    self.save()
+                    self.save() if self.dirty else self._launch()
 
     def save(self):
         """Put everything on disk now. Background work asked for meanwhile begins only after that."""

@@ -36,13 +36,3 @@ class Place:
     def prefix(self):
         """Six letters, the same for ever for this home: network interfaces have only fifteen."""
         return "hy" + hashlib.sha256(str(self.home).encode()).hexdigest()[:4]
-
-    @property
-    def metadata_port(self):
-        """Where the metadata service (IMDS) listens on the gateway address: machines reach it as 169.254.169.254:80."""
-        return self.port + 1 if self.port else 0
-
-    @property
-    def names_port(self):
-        """Where DNS listens on the gateway address (UDP and TCP): machines reach it as 169.254.169.253:53."""
-        return self.port + 2 if self.port else 0

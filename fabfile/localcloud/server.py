@@ -1,0 +1,194 @@
+"""The local cloud's daemon: `python -m fabfile.localcloud.server` serves the place that the environment names."""
+
+import argparse
+import json
+import logging
+import logging.handlers
+import os
+import signal
+import sys
+import threading
+import time
+from importlib import import_module
+
+from .cloud import ACCOUNT, Cloud
+from .drivers import DriverError
+from .place import Place
+from .ports import PortTaken, listen
+
+SETS = ("real", "processes", "memory")
+
+
+def main(arguments=None):
+    """Serve until SIGTERM, which stops everything cleanly. Exit code 1 with one sentence when it cannot."""
+    parser = argparse.ArgumentParser(prog="python -m fabfile.localcloud.server")
+    parser.add_argument("--drivers", choices=SETS, default="real", help="what stands behind the endpoint")
+    parser.add_argument("--port", type=int, help="of the endpoint; 0 lets the kernel choose")
+    options = parser.parse_args(arguments)
+    place = Place.current()
+    try:
+        daemon = Daemon(place, options.drivers, place.port if options.port is None else options.port)
+        daemon.serve()
+    except (PortTaken, DriverError, Refused, OSError) as error:
+        print(f"The local cloud cannot start: {error}", file=sys.stderr)
+        logging.getLogger("cloud").error("cannot start: %s", error)
+        return 1
+    return 0
+
+
+class Refused(Exception):
+    """The daemon will not start; the message is one sentence."""
+
+
+class Daemon:
+    """One running local cloud: its endpoint, its metadata service and its name servers."""
+
+    def __init__(self, place, drivers, port):
+        self.place, self.port, self.chosen = place, port, bool(port)
+        place.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.log = _log(place.home / "cloud.log")
+        self.log.info("starting with %s drivers", drivers)
+        self.cloud = Cloud(place, import_module(f".{drivers}", __package__).drivers(place), self.log)
+        self.servers, self.endpoint_servers = [], []
+
+    def serve(self):
+        """Answer until a signal ends it."""
+        application = self._assemble()
+        self._listen()
+        self.cloud.start()
+        for server in self.endpoint_servers:
+            server.app = application
+        threads = [threading.Thread(target=server.serve_forever, daemon=True) for server in self.servers]
+        ended = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: ended.set())
+        for thread in threads:
+            thread.start()
+        self._announce()
+        ended.wait()
+        self.log.info("stopping")
+        for server in self.servers:
+            server.shutdown()
+        self.cloud.stop()
+        (self.place.home / "endpoint.json").unlink(missing_ok=True)
+        self.log.info("stopped")
+
+    def _assemble(self):
+        """Everything that answers, moto last: its hooks must be in place before it is first used."""
+        _configure_moto(self.place)
+        from . import calls, ec2, state, wsgi
+        from .addresses import Addresses
+        from .credentials import Credentials
+        from .faults import Faults
+        from .names import Names
+
+        cloud = self.cloud
+        cloud.parts |= {"names": Names(cloud), "addresses": Addresses(cloud)}
+        self.credentials, faults = Credentials(cloud), Faults()
+        cloud.parts["credentials"] = self.credentials
+        ec2.install(cloud)
+        simpledb = _optional_parts(cloud)
+        calls.install(cloud, faults, _refused)
+        path = self.place.home / "state"
+        try:
+            cloud.keep = state.read(path)
+        except state.Unreadable as error:
+            raise Refused(str(error)) from error
+        cloud.writer = lambda cloud: state.write(path, cloud.keep)
+        from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+
+        moto = DomainDispatcherApplication(create_backend_app)
+        return wsgi.Endpoint(cloud, self.credentials, faults, moto, simpledb)
+
+    def _listen(self):
+        """Bind every port, so that a taken one is found before anything else is done; the kernel queues early callers."""
+        from . import ec2, metadata, names
+
+        cloud, gateway = self.cloud, self.cloud.gateway
+        loopback = listen("127.0.0.1", self.port)
+        self.endpoint_servers = [loopback]
+        self.port = loopback.server_address[1]
+        cloud.url = f"http://127.0.0.1:{self.port}"
+        self.servers = [loopback]
+        if not gateway:
+            return
+        inside = listen(gateway, self.port)
+        self.endpoint_servers.append(inside)
+        cloud.inside_url = f"http://{gateway}:{self.port}"
+        service = metadata.Metadata(cloud, self.credentials, lambda address: ec2.backend().machine_at(address))
+        beside = (self.port + 1, self.port + 2) if self.chosen else (0, 0)
+        imds = metadata.serve(service, gateway, beside[0])
+        dns = names.serve(cloud.names, gateway, beside[1])
+        self.servers += [inside, imds, *dns]
+        network = cloud.drivers.network
+        network.endpoint_port = self.port
+        network.metadata_port = imds.server_address[1]
+        network.names_port = dns[0].server_address[1]
+
+    def _announce(self):
+        key, secret = self.credentials.operator
+        network = self.cloud.drivers.network
+        known = {
+            "url": self.cloud.url,
+            "gateway_url": self.cloud.inside_url,
+            "metadata_port": getattr(network, "metadata_port", 0),
+            "names_port": getattr(network, "names_port", 0),
+            "gateway": self.cloud.gateway,
+            "pid": os.getpid(),
+            "drivers": self.cloud.drivers.name,
+            "started": self.cloud.clock().isoformat(timespec="seconds"),
+            "access_key": key,
+            "secret_key": secret,
+        }
+        beside = self.place.home / "endpoint.json.new"
+        with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            json.dump(known, file, indent=2)
+        beside.rename(self.place.home / "endpoint.json")
+        self.log.info("answers at %s", self.cloud.url)
+
+
+def _configure_moto(place):
+    """moto reads these once, when it is imported."""
+    from . import images
+
+    path = place.home / "images.json"
+    images.write_list(path)
+    os.environ |= {"MOTO_AMIS_PATH": str(path), "MOTO_ACCOUNT_ID": ACCOUNT, "MOTO_DISABLE_GLOBAL_CORS": "1"}
+    os.environ.setdefault("AWS_EC2_METADATA_DISABLED", "true")
+
+
+def _optional_parts(cloud):
+    for name in ("relational", "metrics"):
+        try:
+            import_module(f".{name}", __package__).install(cloud)
+        except ModuleNotFoundError as error:
+            cloud.log.warning("without %s: %s", name, error)
+    from . import simpledb
+
+    return simpledb.wrap(None, simpledb.install(cloud), always=True)
+
+
+def _refused(service, action):
+    """A sentence for calls that moto would answer with a record that nothing stands behind."""
+    from . import ec2
+
+    if service == "ec2" and not action.startswith(("Describe", "Get")) and action not in ec2.SERVED:
+        return f"{action} of EC2 is not part of this local cloud"
+    return ""
+
+
+def _log(path):
+    """The daemon's log: lines of the local cloud and the errors of what it uses, with UTC times; 5 MB, twice."""
+    handler = logging.handlers.RotatingFileHandler(path, maxBytes=5_000_000, backupCount=1)
+    formatter = logging.Formatter("%(asctime)sZ %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S")
+    formatter.converter = time.gmtime
+    handler.setFormatter(formatter)
+    logging.getLogger().addHandler(handler)
+    logging.getLogger().setLevel(logging.WARNING)
+    log = logging.getLogger("cloud")
+    log.setLevel(logging.INFO)
+    return log
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,139 @@
+"""The endpoint as a WSGI application: administration, then who asks, then the call itself, saved before it is answered."""
+
+import io
+import json
+from urllib.parse import parse_qsl
+
+from . import answers, calls
+from .cloud import REGION
+from .credentials import scope
+
+TRUST = ("/us-west-2/us-west-2-bundle.pem", "/global/global-bundle.pem")
+GLOBAL = ("iam", "sts")  # signed for us-east-1 by some clients
+SERVED = {"ec2", "rds", "monitoring", "cloudwatch", "secretsmanager", "ssm", "iam", "sts", "kms", "tagging", "sdb"}
+LARGEST = 16 * 1024 * 1024  # bytes of a request
+
+
+class Endpoint:
+    """The application. `moto` is moto's own; `simpledb` another for SimpleDB's requests, or None."""
+
+    def __init__(self, cloud, credentials, faults, moto, simpledb=None):
+        self.cloud, self.credentials, self.faults = cloud, credentials, faults
+        self.moto, self.simpledb = moto, simpledb
+
+    def __call__(self, environ, start_response):
+        path = environ.get("PATH_INFO", "/")
+        if path.startswith("/_local/") or path in TRUST:
+            status, headers, body = self._administration(environ, path)
+        else:
+            status, headers, body = self._call(environ)
+        start_response(status, headers)
+        return [body]
+
+    # -- a call ----------------------------------------------------------------------------------------------------
+
+    def _call(self, environ):
+        parameters = self._parameters(environ)
+        key, region, service = scope(environ, parameters)
+        service = service or ("sdb" if parameters.get("Version") == "2009-04-15" else None)
+        headers = {name[5:].replace("_", "-").lower(): value for name, value in environ.items() if name[:5] == "HTTP_"}
+        headers["content-type"] = environ.get("CONTENT_TYPE", "")
+
+        def refuse(code, message, status):
+            self.cloud.log.info("refused: %s %s: %s", service, parameters.get("Action", ""), code)
+            return answers.error(service, headers, code, message, status)
+
+        token = environ.get("HTTP_X_AMZ_SECURITY_TOKEN") or parameters.get("X-Amz-Security-Token")
+        token = token or parameters.get("SecurityToken")
+        with self.cloud.lock:
+            refusal = self.credentials.refusal(key, token, service)
+        if refusal:
+            return refuse(*refusal)
+        if region not in (None, REGION) and service not in GLOBAL:
+            return refuse("OptInRequired", f"This local cloud has one region, {REGION}; the request was for {region}.", 403)
+        if service not in SERVED:
+            return refuse("NotImplemented", f"This local cloud has no service {service}.", answers.NOT_IMPLEMENTED)
+        if service == "sdb" and self.simpledb:
+            return _run(self.simpledb, environ)
+        return self._moto(environ, service, refuse)
+
+    def _moto(self, environ, service, refuse):
+        calls.begin()
+        try:
+            with self.cloud.change() as change:
+                change.needed = False
+                answer = _run(self.moto, environ)
+                call = calls.last()
+                change.needed = calls.writes(call)
+        except OSError as error:
+            self.cloud.log.error("the state could not be saved: %s", error)
+            return refuse("InternalError", f"The local cloud could not save its state: {error.strerror}", 500)
+        if answer[0].startswith("500") and b"<html" in answer[2][:200].lower():
+            self.cloud.log.error("%s answered a page of HTML to %s", service, call)
+            return refuse("InternalError", f"The local cloud failed: see {self.cloud.place.home}/cloud.log", 500)
+        return answer
+
+    @staticmethod
+    def _parameters(environ):
+        """The query's and, for a form, the body's parameters; the body can be read again."""
+        parameters = dict(parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True))
+        length = min(int(environ.get("CONTENT_LENGTH") or 0), LARGEST)
+        body = environ["wsgi.input"].read(length) if length else b""
+        environ["wsgi.input"] = io.BytesIO(body)
+        if environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded"):
+            parameters |= dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
+        return parameters
+
+    # -- administration --------------------------------------------------------------------------------------------
+
+    def _administration(self, environ, path):
+        method = environ["REQUEST_METHOD"]
+        if path in TRUST:
+            return _answer("200 OK", self.cloud.drivers.databases.authority.encode(), "application/x-pem-file")
+        if environ.get("REMOTE_ADDR") != "127.0.0.1":
+            return _answer("403 Forbidden", b"only from the machine the cloud runs on\n", "text/plain")
+        if path == "/_local/health":
+            return _json({"ok": True, "drivers": self.cloud.drivers.name})
+        if path == "/_local/status":
+            with self.cloud.lock:
+                return _json(self.cloud.status())
+        if path == "/_local/faults":
+            return self._faults(environ, method)
+        return _answer("404 Not Found", b"no such page\n", "text/plain")
+
+    def _faults(self, environ, method):
+        if method == "DELETE":
+            self.faults.clear()
+        elif method == "POST":
+            length = min(int(environ.get("CONTENT_LENGTH") or 0), LARGEST)
+            try:
+                self.faults.add(**json.loads(environ["wsgi.input"].read(length)))
+            except (ValueError, TypeError) as error:
+                return _answer("400 Bad Request", f"no fault rule: {error}\n".encode(), "text/plain")
+        return _json([vars(rule) for rule in self.faults.rules])
+
+
+def _run(application, environ):
+    """(status, headers, body) of a WSGI application's answer."""
+    started = []
+
+    def start_response(status, headers, exc_info=None):
+        started[:] = [status, headers]
+
+    parts = application(environ, start_response)
+    try:
+        body = b"".join(parts)
+    finally:
+        if hasattr(parts, "close"):
+            parts.close()
+    status, headers = started
+    headers = [(name, value) for name, value in headers if name.lower() != "content-length"]
+    return status, [*headers, ("Content-Length", str(len(body)))], body
+
+
+def _answer(status, body, kind):
+    return status, [("Content-Type", kind), ("Content-Length", str(len(body)))], body
+
+
+def _json(value):
+    return _answer("200 OK", json.dumps(value, default=str).encode(), "application/json")
