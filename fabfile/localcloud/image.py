@@ -1,0 +1,198 @@
+"""The images machines boot from: Debian 12 made by mmdebstrap, and layers over it, each made once per machine.
+
+An image is a list of folders for an overlay, uppermost first, below `<cache>/images/<name>/<version>`. The version is
+a hash of all that goes in, so a changed recipe makes a new image and machines keep the one they were made from.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+from . import cgroups, packages
+from .commands import run
+from .drivers import DriverError
+
+SUITE = "bookworm"
+BASE = "debian-12"
+LOGIN = "admin"  # of Debian's own images on EC2
+PACKAGES = (
+    "systemd systemd-sysv dbus libpam-systemd libnss-myhostname udev openssh-server sudo python3 ca-certificates "
+    "iproute2 iputils-ping procps netbase e2fsprogs xfsprogs curl less"
+).split()
+LAYERS = {"mariadb": ["mariadb-server"]}  # name: packages installed over the base, their services disabled
+DISABLED = {"mariadb": ["mariadb.service", "ssh.service"]}
+UNITS = {  # of rootfs/, and the targets that want them
+    "attached-volumes.service": "local-fs.target",
+    "print-host-keys.service": "multi-user.target",
+    "user-data.service": "multi-user.target",
+}
+MASKED = (  # timers that would take dpkg's lock at any moment, and units that mean nothing in a container
+    "apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer dpkg-db-backup.timer "
+    "systemd-udevd.service systemd-udev-trigger.service systemd-udevd-control.socket systemd-udevd-kernel.socket "
+    "console-getty.service getty.target"
+).split()
+MERGED_USR = "/usr/share/mmdebstrap/hooks/merged-usr"  # without it, a package does so, and brings all of perl
+ROOTFS = Path(__file__).with_name("rootfs")
+SHARED_ARCHIVES = "var/cache/apt/shared"
+PIP_CACHE = "var/cache/pip"
+
+
+class Images:
+    """The images of one cache folder, made when first asked for."""
+
+    def __init__(self, place, say=lambda sentence: None, sources=None):
+        self.place = place
+        self.cache = place.cache / "images"
+        self.archives = place.cache / "apt"
+        self.say = say
+        self.sources = sources or packages.of_this_machine()
+
+    def folders(self, name):
+        """The folders of the image `name`, uppermost first; makes what is not there yet, which takes a minute.
+
+        Raises DriverError with the failing program's last words; nothing half made is ever taken for an image.
+        """
+        if name == BASE:
+            return [self._made(BASE, self._recipe(), self._debootstrap)]
+        if name not in LAYERS:
+            raise DriverError(f"there is no image {name}; there are {', '.join([BASE, *LAYERS])}")
+        base = self.folders(BASE)
+        recipe = {"base": base[0].name, "packages": LAYERS[name]}
+        return [self._made(name, recipe, lambda folder: self._layer(name, base[0], folder)), *base]
+
+    def ready(self, name):
+        """Whether asking for the image costs nothing."""
+        folder = self._folder(BASE, self._recipe())
+        if name in LAYERS:
+            return folder.is_dir() and self._folder(name, {"base": folder.name, "packages": LAYERS[name]}).is_dir()
+        return folder.is_dir()
+
+    def _recipe(self):
+        files = {str(file.relative_to(ROOTFS)): file.read_text() for file in ROOTFS.rglob("*") if file.is_file()}
+        return {
+            "suite": SUITE,
+            "packages": PACKAGES,
+            "units": UNITS,
+            "masked": MASKED,
+            "files": files,
+            "sources": asdict(self.sources),
+        }
+
+    def _folder(self, name, recipe):
+        version = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:12]
+        return self.cache / name / version
+
+    def _made(self, name, recipe, make):
+        folder = self._folder(name, recipe)
+        if folder.is_dir():
+            return folder
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        self.archives.mkdir(parents=True, exist_ok=True)
+        with _locked(folder.parent / "lock"):
+            if folder.is_dir():
+                return folder
+            for left in folder.parent.glob("*.building"):
+                shutil.rmtree(left)
+            building = folder.with_suffix(".building")
+            building.mkdir()
+            make(building)
+            building.rename(folder)
+        return folder
+
+    def _debootstrap(self, folder):
+        self.say(f"making the image {BASE} (once on this machine, about a minute)")
+        archives, lists = self.archives, folder.with_suffix(".list")
+        lists.write_text(self.sources.lines(SUITE))
+        settings = [f'Acquire::{scheme}::Proxy "{proxy}"' for scheme, proxy in self.sources.proxies]
+        settings += ['APT::Install-Recommends "false"', 'Acquire::Languages "none"']
+        dpkg = ["force-unsafe-io", "path-exclude=/usr/share/man/*", "path-exclude=/usr/share/locale/*"]
+        dpkg += ["path-exclude=/usr/share/doc/*", "path-include=/usr/share/doc/*/copyright"]
+        # A hard link costs nothing, and is whole from its first moment: no lock is needed.
+        bring = f'mkdir -p "$1/var/cache/apt/archives"; cp -ln {archives}/*.deb "$1/var/cache/apt/archives/" 2>/dev/null || true'
+        keep = f'cp -ln "$1"/var/cache/apt/archives/*.deb {archives}/ || true'
+        self._run(
+            ["mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", "--format=directory"]
+            + [f"--include={','.join(PACKAGES)}", f"--keyring={packages.KEYRING}"]
+            + [f"--aptopt={setting}" for setting in settings]
+            + [f"--dpkgopt={option}" for option in dpkg]
+            + ["--skip=essential/unlink", "--skip=cleanup/apt/lists", f"--hook-dir={MERGED_USR}"]
+            + [f"--setup-hook={bring}", f"--customize-hook={keep}", SUITE, str(folder), str(lists)]
+        )
+        lists.unlink()
+        self._furnish(folder)
+        self.say(f"the image {BASE} is there")
+
+    def _furnish(self, root):
+        """All that makes plain Debian a machine of a cloud."""
+        for left in [*root.glob("etc/ssh/ssh_host_*"), root / "var/lib/dbus/machine-id", root / "etc/resolv.conf"]:
+            left.unlink(missing_ok=True)
+        (root / "etc/machine-id").write_text("")
+        shutil.copytree(ROOTFS, root, dirs_exist_ok=True)
+        for unit in MASKED:
+            _link(root / "etc/systemd/system" / unit, "/dev/null")
+        for unit, target in UNITS.items():
+            _link(root / f"etc/systemd/system/{target}.wants" / unit, f"../{unit}")
+        for folder in (SHARED_ARCHIVES, PIP_CACHE):
+            (root / folder).mkdir(parents=True)
+        self._reach_packages(root)
+        run(["chroot", str(root), "useradd", "--create-home", "--shell", "/bin/bash", LOGIN])
+        sudoers = root / f"etc/sudoers.d/90-{LOGIN}"
+        sudoers.write_text(f"{LOGIN} ALL=(ALL) NOPASSWD:ALL\n")
+        sudoers.chmod(0o440)
+
+    def _reach_packages(self, root):
+        for left in root.glob("etc/apt/sources.list.d/*"):  # mmdebstrap's copy of the same
+            left.unlink()
+        (root / "etc/apt/sources.list").write_text(self.sources.lines(SUITE))
+        proxies = "".join(f'Acquire::{scheme}::Proxy "{proxy}";\n' for scheme, proxy in self.sources.proxies)
+        (root / "etc/apt/apt.conf.d/80-proxies").write_text(proxies)
+        for name, pem in self.sources.authorities:
+            (root / "usr/local/share/ca-certificates" / name).write_text(pem)
+        run(["chroot", str(root), "update-ca-certificates"])
+        pip = {"cache-dir": f"/{PIP_CACHE}", "cert": "/etc/ssl/certs/ca-certificates.crt", **dict(self.sources.pip)}
+        pip |= {"disable-pip-version-check": "true"} | {"proxy": proxy for _, proxy in self.sources.proxies}
+        lines = "".join(f"{option} = {value}\n" for option, value in pip.items())
+        (root / "etc/pip.conf").write_text(f"[global]\n{lines}")
+
+    def _layer(self, name, base, folder):
+        """Install over the base in a mount namespace of its own, which ends with the shell, however that ends."""
+        self.say(f"making the image {name} (once on this machine)")
+        work, root = folder.with_suffix(".work"), folder.with_suffix(".root")
+        for path in (work, root):
+            shutil.rmtree(path, ignore_errors=True)
+            path.mkdir()
+        script = ROOTFS.with_name("layer.sh")
+        disabled = " ".join(DISABLED.get(name, ()))
+        self._run(
+            ["unshare", "--mount", "--propagation", "slave", "sh", str(script)]
+            + [str(base), str(folder), str(work), str(root), str(self.archives), disabled, *LAYERS[name]]
+        )
+        shutil.rmtree(work)
+        root.rmdir()
+        self.say(f"the image {name} is there")
+
+    def _run(self, argv):
+        """Run a builder in a cgroup of this cloud, where its sweep finds it if we are killed meanwhile."""
+        group = f"{self.place.prefix}/image"
+        cgroups.make(group, leaves=("keeper",))
+        environment = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "TMPDIR": "/tmp"}
+        run(cgroups.entering(group, "keeper", argv), environment=environment, name=f"making an image with {argv[0]}")
+
+
+def _link(path, target):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    path.symlink_to(target)
+
+
+@contextmanager
+def _locked(file):
+    """Alone among all processes of this machine; the kernel opens the lock when its holder dies."""
+    with open(file, "w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
