@@ -103,7 +103,7 @@ class _Pickler(pickle.Pickler):
             pem = value.private_bytes(
                 serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
             )
-            return serialization.load_pem_private_key, (pem, None)
+            return _private_key, (pem,)
         if type(value) in _LOCKS:
             return _LOCKS[type(value)], ()
         if isinstance(value, collections.defaultdict) and type(value) is not collections.defaultdict:
@@ -111,6 +111,10 @@ class _Pickler(pickle.Pickler):
         if isinstance(value, types.FunctionType) and "<locals>" in value.__qualname__ and not value.__closure__:
             return _function, (marshal.dumps(value.__code__), value.__module__)
         return NotImplemented
+
+
+def _private_key(pem):
+    return serialization.load_pem_private_key(pem, None)
 
 
 def _function(code, module):

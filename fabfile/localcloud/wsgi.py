@@ -63,15 +63,20 @@ class Endpoint:
             with self.cloud.change() as change:
                 change.needed = False
                 answer = _run(self.moto, environ)
-                call = calls.last()
-                change.needed = calls.writes(call)
+                change.needed = calls.writes(calls.last())
         except OSError as error:
             self.cloud.log.error("the state could not be saved: %s", error)
             return refuse("InternalError", f"The local cloud could not save its state: {error.strerror}", 500)
-        if answer[0].startswith("500") and b"<html" in answer[2][:200].lower():
-            self.cloud.log.error("%s answered a page of HTML to %s", service, call)
-            return refuse("InternalError", f"The local cloud failed: see {self.cloud.place.home}/cloud.log", 500)
+        except Exception:  # the request's edge: a client that reads XML must not get werkzeug's page
+            self.cloud.log.exception("%s %s crashed", service, calls.last())
+            return refuse(*self._failed())
+        if answer[0][0] in "45" and answer[2][:15].lower().startswith((b"<!doctype html", b"<html")):
+            self.cloud.log.error("%s %s was answered with a page of HTML", service, calls.last())
+            return refuse(*self._failed())
         return answer
+
+    def _failed(self):
+        return "InternalError", f"The local cloud failed: see {self.cloud.place.home}/cloud.log", 500
 
     @staticmethod
     def _parameters(environ):
