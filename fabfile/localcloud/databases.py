@@ -130,7 +130,7 @@ class ProcessDatabases(Servers):
         self._await(record)
 
     def _await(self, record):
-        """Wait until it answers on its socket; whether it does over TLS too is asked by `start`, of a finished server."""
+        """Wait until it answers on its socket; `start` then asks whether it does over TLS too."""
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             try:
@@ -169,7 +169,7 @@ class ProcessDatabases(Servers):
         )
 
     def _process(self, id):
-        """The pid of its server, told by the option file it was started with; pid files lie once pids are used again."""
+        """The pid of its server, by the option file it was started with: a pid file lies once its pid is used again."""
         child = self._children.get(id)
         if child and child.poll() is not None:
             del self._children[id]
@@ -195,7 +195,7 @@ class ProcessDatabases(Servers):
 
 
 class HostedDatabases(Servers):
-    """Each database has a host `db-<id>` of the image `mariadb`, where mariadbd is a systemd unit and the disk its own."""
+    """Each database has a host `db-<id>` of the image `mariadb`, with mariadbd as a systemd unit and a disk of its own."""
 
     CONFIGURATION = "/etc/mysql/mariadb.conf.d/90-local-cloud.cnf"
     TLS = "/etc/mysql/tls"
