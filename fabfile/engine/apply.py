@@ -81,29 +81,31 @@ journal() { journalctl -u "$1" -n 15 -o cat --no-pager 2>/dev/null; exit 1; }
 
 
 def change(operations, needed):
-    """The bytes that make the operations at the positions `needed` so: one line with the script's length, the script,
-    the archive. The script reports `done N` or `failed N CODE` (and the output's last lines) on its standard output.
+    """The script that makes the operations at the positions `needed` so, and the archive (bytes) it reads after that.
+
+    It prints `done N` or `failed N CODE` (and the output's last lines) for each, and the facts again in the end.
     """
     needed = sorted(needed)
     restarts = _restarts(operations)
     steps, calls = [], []
     for position in needed:
-        operation = operations[position]
+        operation, together = operations[position], [operations[position]]
         if isinstance(operation, Package):
             if calls and isinstance(operations[calls[-1]], Package):
                 continue
-            body = _packages([operations[other].name for other in packages_with(operations, needed, position)])
+            together = [operations[other] for other in packages_with(operations, needed, position)]
+            body = _packages([package.name for package in together])
         else:
             body = _step(operation)
-        before = "".join(f": >{path}\n" for path in _remember(operation, restarts))
+        before = "".join(f": >{path}\n" for one in together for path in _remember(one, restarts))
         steps.append(f"step{position}() {{\n{before}{body}\n}}")
         calls.append(position)
     archive = _archive(operations, calls)
     unpack = f'head -c {len(archive)} | tar -xzf - -C "$S" --no-same-owner || exit 1' if archive else ""
     lines = [BEFORE, *steps, unpack, f"echo '{MARK}{APPLIED}'", *(f"try {position}" for position in calls)]
     # The lock and the staged files go before the facts are asked again.
-    script = "\n".join([*lines, 'rm -rf "$S"', "trap - EXIT HUP INT PIPE TERM", "exec 9>&-", "facts", ""]).encode()
-    return b"%d\n" % len(script) + script + archive
+    after = ['rm -rf "$S"', "trap - EXIT HUP INT PIPE TERM", "exec 9>&-", "facts", ""]
+    return "\n".join([*lines, *after]), archive
 
 
 def packages_with(operations, needed, first):

@@ -146,7 +146,7 @@ class Connections:
             if run.bad or not needed:
                 break
             talk.doing = "changing it"
-            talk.send(change(operations, needed))
+            talk.send(ssh.counted(*change(operations, needed)))
             text = talk.until(END)
             self._report(text, operations, needed, run)
             results = compare(operations, answer(text), run.done)
@@ -176,8 +176,7 @@ class Connections:
             if (state, why) == ("needed", "not there") and hasattr(operations[place], "content")
         }
         if places:
-            script = contents([operations[place].path for place in places]).encode()
-            talk.send(b"%d\n" % len(script) + script)
+            talk.send(ssh.counted(contents([operations[place].path for place in places])))
             found = [base64.b64decode(body) for heading, body in parts(talk.until(END, LOOK)) if heading == "content"]
             for place, before in zip(places, found, strict=True):
                 diffs[place] = difference(operations[place], before)
@@ -213,10 +212,8 @@ class Connections:
             except ssh.NotYet as error:
                 pause = PAUSES[min(attempt, len(PAUSES) - 1)]
                 if self._clock.monotonic() + pause > end:
-                    waited = f" (for {wait:.0f} s)" if wait else ""
-                    raise Failure(
-                        f"{host.name}: {error}{waited}: does it run, and is its firewall open to you?"
-                    ) from None
+                    tried = f" (tried for {wait:.0f} s)" if wait else ""
+                    raise Failure(f"{host.name}: {error}{tried}") from None
             self._clock.sleep(pause)
             attempt += 1
 

@@ -31,7 +31,8 @@ def connect(host, key, timeout=20):
     try:
         raw = socket.create_connection((host.address, host.port), timeout)
     except OSError as error:
-        raise NotYet(f"no connection to {host.address} port {host.port}: {error.strerror or error}") from None
+        text = f"no connection to {host.address} port {host.port} ({error.strerror or error})"
+        raise NotYet(f"{text}: does it run, and is its firewall open to you?") from None
     # paramiko never turns Nagle's waiting off: 40 ms for every command.
     raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, DEAD)
@@ -47,12 +48,13 @@ def connect(host, key, timeout=20):
         return transport
     except paramiko.AuthenticationException:
         transport.close()
-        raise NotYet(f"{host.user} is not let in with the key {host.key_file}") from None
+        raise NotYet(f"{host.user} is not let in with the key {host.key_file}: was it launched with another?") from None
     except (paramiko.SSHException, EOFError, OSError) as error:
         transport.close()
         if "no acceptable host key" in str(error):
             raise _stranger(host, pins, "none of these kinds") from None
-        raise NotYet(f"no SSH at {host.address} port {host.port}: {error or 'it hung up'}") from None
+        text = f"no SSH at {host.address} port {host.port} ({error or 'it hung up'})"
+        raise NotYet(f"{text}: does its sshd run?") from None
     except BaseException:
         transport.close()
         raise
@@ -99,23 +101,26 @@ class Result:
     err: str
 
 
+def counted(text, more=b""):
+    """What the shell text `IFS= read -r n; eval "$(head -c "$n")"` reads, and `more` after it."""
+    data = text.encode()
+    return b"%d\n" % len(data) + data + more
+
+
 class Talk:
     """One command running as root on the other side. Use it as a context manager."""
 
     def __init__(self, host, transport, command, doing):
         """Start `command` (sh) on `transport`; `doing` says in error messages what was going on."""
         self.host, self.doing, self.heard = host, doing, b""
-        long = len(command.encode()) > LONGEST_ARGUMENT
-        text = command
-        if long:  # too long for an argument: a short text reads it from its input
-            text = 'IFS= read -r n; eval "$(head -c "$n")"'
         become = "" if host.user == "root" else "sudo -n "
+        long = len(command.encode()) > LONGEST_ARGUMENT
+        text = 'IFS= read -r n; eval "$(head -c "$n")"' if long else command
         with self._plainly():
             self.channel = transport.open_session(timeout=30)
             self.channel.exec_command(f"exec {become}sh -c {quote(text)}")
         if long:
-            data = command.encode()
-            self.send(b"%d\n" % len(data) + data)
+            self.send(counted(command))
 
     def __enter__(self):
         return self
@@ -137,13 +142,16 @@ class Talk:
             while self.channel.recv_stderr_ready() and (more := self.channel.recv_stderr(SLICE)):
                 said += more.decode(errors="replace").strip().splitlines()[-5:]
         last = "; ".join(line for line in said if line.strip())
-        if "sudo:" in last:
-            return Failure(f"{self.host.name}: {self.host.user} cannot become root there: {last}")
+        if last.startswith("sudo: "):
+            return self._not_root(last)
         reason = f" ({why})" if why else ""
         return Failure(
             f"{self.host.name}: the connection was lost{reason} while: {self.doing}. "
             f"{'Last lines: ' + last + '. ' if last else ''}Run it again: it goes on from there"
         )
+
+    def _not_root(self, said):
+        return Failure(f"{self.host.name}: {self.host.user} cannot become root there ({said}): let it use sudo")
 
     def send(self, data):
         """Send bytes, at full speed and in whole packets."""
@@ -200,6 +208,8 @@ class Talk:
         self.heard = bytes(heard[-4000:])
         if self.channel.exit_status == -1:
             raise self.lost()
+        if self.host.user != "root" and errors.startswith(b"sudo: "):
+            raise self._not_root(errors.decode(errors="replace").strip())
         return Result(self.channel.exit_status, heard.decode(errors="replace"), errors.decode(errors="replace"))
 
     def _ended(self):
