@@ -1,6 +1,7 @@
 """Points Django at stores that belong to this test run alone, before its settings are read."""
 
 import os
+from secrets import token_hex
 
 import pytest
 
@@ -22,7 +23,6 @@ from django.core.management import call_command  # noqa: E402 - needs the settin
 from django.test import Client  # noqa: E402
 
 from webapp.sessions.connection import connection as redis_connection  # noqa: E402
-from webapp.users import accounts  # noqa: E402
 
 
 class Browser(Client):
@@ -36,15 +36,13 @@ class Browser(Client):
 def servers():
     """The three stores, running."""
     with pytest.MonkeyPatch.context() as environment:
-        for name, value in SERVERS.aws.items():
-            environment.setenv(name, value)
         try:
             SERVERS.start()
-            accounts.store.cache_clear()
+            for name, value in SERVERS.aws.items():
+                environment.setenv(name, value)
             call_command("collectstatic", verbosity=0, interactive=False)
             yield SERVERS
         finally:
-            redis_connection.cache_clear()
             SERVERS.stop()
 
 
@@ -57,6 +55,12 @@ def django_db_modify_db_settings(servers):
 def _clean(servers):
     """Each test begins with no session; accounts have names of their own instead."""
     redis_connection().flushdb()
+
+
+@pytest.fixture
+def gate(servers):
+    """What stands before the SimpleDB endpoint."""
+    return servers.gate
 
 
 @pytest.fixture
@@ -74,6 +78,4 @@ def password():
 @pytest.fixture
 def new_name():
     """Gives user names that no test has had."""
-    from secrets import token_hex
-
     return lambda stem="user": f"{stem}-{token_hex(4)}"

@@ -17,6 +17,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from tests.web.certificates import write_certificates
+from tests.web.gate import Gate
 from webapp.users.shards import domains
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -64,6 +65,7 @@ class Servers:
     redis: Port = field(default_factory=Port)
     simpledb: Port = field(default_factory=Port)
     processes: dict[str, subprocess.Popen] = field(default_factory=dict)
+    gate: Gate | None = None
 
     def __post_init__(self):
         write_certificates(self.folder)
@@ -89,9 +91,9 @@ class Servers:
 
     @property
     def aws(self) -> dict[str, str]:
-        """Where botocore finds the endpoint, with credentials the endpoint does not check."""
+        """Where botocore finds the gate before the endpoint, with credentials the endpoint does not check."""
         return {
-            "AWS_ENDPOINT_URL_SIMPLEDB": f"http://127.0.0.1:{self.simpledb.number}",
+            "AWS_ENDPOINT_URL_SIMPLEDB": f"http://127.0.0.1:{self.gate.port}",
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
         }
@@ -104,6 +106,8 @@ class Servers:
 
     def stop(self) -> None:
         """End them and remove their files."""
+        if self.gate:
+            self.gate.close()
         for process in self.processes.values():
             process.kill()
             process.wait()
@@ -150,7 +154,7 @@ class Servers:
             *small,
             f"--datadir={data}",
             f"--socket={self.folder / 'mysql.sock'}",
-            "--bind-address=127.0.0.1",
+            "--bind-address=127.0.0.1,127.0.0.2",
             f"--port={self.mysql.give()}",
             f"--init-file={self.folder / 'init.sql'}",
             f"--ssl-ca={self.folder / 'ca.pem'}",
@@ -178,6 +182,7 @@ class Servers:
         self.wait(
             "simpledb", lambda: succeeds(lambda: socket.create_connection(("127.0.0.1", int(port))).close(), OSError)
         )
+        self.gate = Gate(self.simpledb.number)
         client = boto3.client(
             "sdb",
             region_name=self.environment["AWS_REGION"],

@@ -61,9 +61,9 @@ def canonical(name: str) -> str:
         raise InvalidName(f"a name must not be longer than {LIMIT} bytes in UTF-8")
     if any(unicodedata.category(character) in ("Cc", "Cn", "Cs") for character in name):
         raise InvalidName("a name must not contain control characters or characters that do not exist")
-    if name != name.strip():
-        raise InvalidName("a name must not begin or end with a blank")
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+    if name != name.strip() or folded != folded.strip():
+        raise InvalidName("a name must not begin or end with a blank")
     if max(len(folded.encode()), len(name.encode())) > LIMIT:
         raise InvalidName(f"a name must not be longer than {LIMIT} bytes in UTF-8")
     return folded

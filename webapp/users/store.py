@@ -142,7 +142,8 @@ class AccountStore:
 
         The pause is drawn from zero to its limit (full jitter): clients refused together must not return together.
         """
-        from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError  # as slow as boto3
+        # As slow to import as boto3.
+        from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError
 
         where = domain(name, self.prefix, self.count)
         began = self.clock()
@@ -157,9 +158,9 @@ class AccountStore:
                 if code not in WORTH_RETRYING and status < 500:
                     raise Unavailable(f"{operation} on the domain {where} was refused: {error}") from error
                 failure = error
-            except HTTPClientError as error:
+            except (HTTPClientError, ConnectionError) as error:
                 failure = error
-            except BotoCoreError as error:  # no credentials, no endpoint: the next attempt would end alike
+            except BotoCoreError as error:  # no credentials, say: the next attempt would end alike
                 raise Unavailable(f"SimpleDB cannot be asked: {error}") from error
             pause = self.chance(0, min(LONGEST_PAUSE, FIRST_PAUSE * 2**attempt))
             if attempt == attempts or self.clock() - began + pause > PATIENCE:
