@@ -24,61 +24,65 @@ class Page:
     next_token: str | None
 
 
-def select(store, region, expression, token=None, consistent=False, clock=time.monotonic):
-    """The Page for an expression's text. `clock` tells seconds, for the limit on a run. Raises Refused."""
+def select(store, region, expression, token=None, consistent=False, clock=time.monotonic, small_set=plan.SMALL_SET):
+    """The Page for an expression's text. Raises Refused.
+
+    `clock` tells seconds, for the limit on a run; `small_set` is as in plan.statement.
+    """
     query = parse(expression)
     with store.read(consistent) as snapshot:
         domain = snapshot.domain(region, query.domain)
         question = (query.domain, query.where, query.order)
         position = tokens.unpack(question, token)
-        deadline = clock() + LONGEST_RUN
-        # Called every few thousand steps of SQLite's machine; a true answer interrupts the statement.
-        snapshot.connection.set_progress_handler(lambda: clock() > deadline, 20_000)
+        rows = _rows(query, snapshot, domain, position, clock, small_set)
         try:
             if query.output == "count(*)":
-                return _count(query, question, snapshot, domain, position)
-            return _page(query, question, snapshot, domain, position)
+                return _count(query, question, rows)
+            return _page(query, question, rows, snapshot)
         except sqlite3.OperationalError as error:
             if "interrupted" not in str(error):
                 raise
             raise Refused("QueryTimeout", query.domain, expression) from error
-        finally:
-            snapshot.connection.set_progress_handler(None, 0)
 
 
-def _rows(query, snapshot, domain, position, most):
-    """At most `most` rows, then None if there are no more. A run that takes too long ends early, but not without a row."""
-    fragment = plan.statement(query, snapshot, domain, position, most + 1)
+def _rows(query, snapshot, domain, position, clock, small_set):
+    """The rows of one page, then None if there are no more. A run that takes too long ends early, but not empty."""
+    most = query.limit or (snapshot.size(domain) if query.output == "count(*)" else USUAL_PAGE)
+    deadline = clock() + LONGEST_RUN
     found = 0
+    # Called every so many steps of SQLite's machine; a true answer interrupts the statement.
+    snapshot.connection.set_progress_handler(lambda: clock() > deadline, 10_000)
     try:
+        fragment = plan.statement(query, snapshot, domain, position, most + 1, small_set)
         for row in snapshot.connection.execute(fragment.sql, fragment.values):
             if found == most:
                 return
             found += 1
             yield row
+        yield None
     except sqlite3.OperationalError as error:
         if found == 0 or "interrupted" not in str(error):
             raise
-        return
-    yield None
+    finally:
+        snapshot.connection.set_progress_handler(None, 0)
 
 
-def _count(query, question, snapshot, domain, position):
-    most = query.limit or snapshot.size(domain)
-    items, last, row = 0, None, None
-    for row in _rows(query, snapshot, domain, position, most):
-        if row:
+def _count(query, question, rows):
+    items, last, more = 0, None, True
+    for row in rows:
+        if row is None:
+            more = False
+        else:
             items, last = items + 1, row
-    token = None if row is None else tokens.pack(question, plan.position_of(query, last))
+    token = tokens.pack(question, plan.position_of(query, last)) if more else None
     return Page(wire.item("Domain", [("Count", str(items))]), items, query.output, token)
 
 
-def _page(query, question, snapshot, domain, position):
-    pieces, size, last, more = [], 0, None, True
-    rows = list(_rows(query, snapshot, domain, position, query.limit or USUAL_PAGE))
-    if rows and rows[-1] is None:
+def _page(query, question, rows, snapshot):
+    pieces, size, last, rows = [], 0, None, list(rows)
+    more = rows[-1] is not None
+    if not more:
         rows.pop()
-        more = False
     for row, pairs in _with_pairs(query, snapshot, rows):
         piece = wire.item(row[1], pairs)
         size += len(piece.encode())
@@ -87,7 +91,7 @@ def _page(query, question, snapshot, domain, position):
             break
         pieces.append(piece)
         last = row
-    token = tokens.pack(question, plan.position_of(query, last)) if more and last else None
+    token = tokens.pack(question, plan.position_of(query, last)) if more else None
     return Page("".join(pieces), len(pieces), query.output, token)
 
 

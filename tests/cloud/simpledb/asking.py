@@ -1,0 +1,31 @@
+"""How the tests ask SimpleDB through boto3."""
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+
+def client_of(url):
+    """A boto3 client that sends what it is given, also what botocore would refuse by itself."""
+    return boto3.client(
+        "sdb",
+        endpoint_url=url,
+        region_name="us-west-2",
+        aws_access_key_id="local",
+        aws_secret_access_key="local",
+        config=Config(parameter_validation=False, retries={"total_max_attempts": 1}),
+    )
+
+
+def refusal(call, **arguments):
+    """(code, HTTP status, message) of the error that the call is answered with."""
+    with pytest.raises(ClientError) as caught:
+        call(**arguments)
+    answer = caught.value.response
+    return answer["Error"]["Code"], answer["ResponseMetadata"]["HTTPStatusCode"], answer["Error"]["Message"]
+
+
+def pairs(*texts):
+    """Attributes for boto3: pairs("colour=red", "size=1")."""
+    return [dict(zip(("Name", "Value"), text.split("=", 1), strict=True)) for text in texts]

@@ -1,0 +1,120 @@
+"""What was acknowledged is there after a kill -9 in the middle of many writes."""
+
+import http.client
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from urllib.parse import urlencode, urlsplit
+
+import pytest
+
+from .asking import client_of, pairs
+
+ROOT = Path(__file__).parents[3]
+KILLS = 5
+WRITERS = 4
+WRITES_BEFORE_A_KILL = 150
+
+
+@pytest.fixture
+def start(tmp_path):
+    """start() runs the server alone, in a process of its own; gives the process and its URL."""
+    started = []
+
+    def start(*options):
+        command = [sys.executable, "-m", "fabfile.localcloud.simpledb", "--port", "0", "--data", str(tmp_path / "data")]
+        process = subprocess.Popen([*command, *options], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        started.append(process)
+        return process, process.stdout.readline().strip()
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def write_until_it_dies(url, writer, acknowledged, enough):
+    """Put single items and batches, and note each item whose write was answered with 200."""
+    connection = http.client.HTTPConnection(urlsplit(url).netloc)
+    number = 0
+    try:
+        while True:
+            number += 1
+            names = [f"{writer}-{os.urandom(6).hex()}" for _ in range(1 if number % 4 else 5)]
+            fields = {"Action": "BatchPutAttributes", "Version": "2009-04-15", "DomainName": "writes"}
+            for place, name in enumerate(names):
+                fields[f"Item.{place}.ItemName"] = name
+                for attribute, value in (("name", name), ("number", number)):
+                    fields[f"Item.{place}.Attribute.{len(attribute)}.Name"] = attribute
+                    fields[f"Item.{place}.Attribute.{len(attribute)}.Value"] = value
+            connection.request("POST", "/", urlencode(fields))
+            answer = connection.getresponse()
+            if b"</BatchPutAttributesResponse>" in answer.read() and answer.status == 200:
+                acknowledged.extend(names)
+            if len(acknowledged) >= WRITES_BEFORE_A_KILL:
+                enough.set()
+    except (OSError, http.client.HTTPException):
+        connection.close()
+
+
+def test_nothing_acknowledged_is_lost_when_it_is_killed_under_load(start):
+    process, url = start()
+    client_of(url).create_domain(DomainName="writes")
+    kept = []
+    for _ in range(KILLS):
+        acknowledged, enough = [], threading.Event()
+        arguments = (url, "w", acknowledged, enough)
+        writers = [threading.Thread(target=write_until_it_dies, args=arguments) for _ in range(WRITERS)]
+        for writer in writers:
+            writer.start()
+        assert enough.wait(60)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        for writer in writers:
+            writer.join()
+        kept += acknowledged
+        process, url = start()
+        assert_whole(client_of(url), kept)
+
+
+def assert_whole(client, kept):
+    """Every item that was acknowledged is there, none is there by half, and the counts are true."""
+    found, size = {}, 0
+    for page in client.get_paginator("select").paginate(SelectExpression="select * from writes limit 2500"):
+        for item in page.get("Items", []):
+            found[item["Name"]] = {pair["Name"]: pair["Value"] for pair in item["Attributes"]}
+            size += sum(len(pair["Value"]) for pair in item["Attributes"])
+    assert set(kept) <= set(found)
+    assert all(set(item) == {"name", "number"} and item["name"] == name for name, item in found.items())
+    metadata = client.domain_metadata(DomainName="writes")
+    assert metadata["ItemCount"] == len(found)
+    assert metadata["AttributeValueCount"] == 2 * len(found)
+    assert metadata["AttributeValuesSizeBytes"] == size
+
+
+def test_it_runs_alone_and_ends_cleanly_when_told_to(start):
+    process, url = start("--region", "eu-west-1")
+    assert url.startswith("http://127.0.0.1:")
+    client = client_of(url)
+    client.create_domain(DomainName="alone")
+    client.put_attributes(DomainName="alone", ItemName="a", Attributes=pairs("n=1"))
+    process.terminate()
+    assert process.wait(30) == 0
+    _, url = start("--region", "eu-west-1")
+    found = client_of(url).get_attributes(DomainName="alone", ItemName="a", ConsistentRead=True)
+    assert found["Attributes"] == pairs("n=1")
+
+
+def test_a_port_in_use_is_said_in_one_sentence(start, tmp_path):
+    _, url = start()
+    port = str(urlsplit(url).port)
+    command = [sys.executable, "-m", "fabfile.localcloud.simpledb", "--port", port, "--data", str(tmp_path / "other")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "Address already in use" in done.stderr
+    assert "--port" in done.stderr

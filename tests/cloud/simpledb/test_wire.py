@@ -1,0 +1,249 @@
+"""The query protocol byte by byte: plain HTTP in GET and POST, numbering, XML, errors, regions."""
+
+import base64
+import http.client
+import socket
+import xml.etree.ElementTree as ElementTree
+from urllib.parse import urlencode, urlsplit
+
+import pytest
+
+NAMESPACE = "{http://sdb.amazonaws.com/doc/2009-04-15/}"
+
+
+@pytest.fixture
+def ask(url, domain):
+    """ask({...}) sends the parameters to the domain and gives (status, root element of the answer)."""
+
+    def ask(parameters, method="GET", path="/", host=None):
+        fields = {"Version": "2009-04-15", "DomainName": domain, **parameters}
+        text = urlencode({name: value for name, value in fields.items() if value is not None})
+        connection = http.client.HTTPConnection(urlsplit(url).netloc)
+        headers = {"Host": host} if host else {}
+        if method == "POST":
+            headers["Content-Type"] = "application/x-www-form-urlencoded; charset=utf-8"
+            connection.request("POST", path, text, headers)
+        else:
+            connection.request(method, f"{path}?{text}", headers=headers)
+        answer = connection.getresponse()
+        body = answer.read()
+        connection.close()
+        return answer.status, ElementTree.fromstring(body)
+
+    return ask
+
+
+def put_one(name="colour", value="red", item="a", number="1"):
+    fields = {f"Attribute.{number}.Name": name, f"Attribute.{number}.Value": value}
+    return {"Action": "PutAttributes", "ItemName": item, **fields}
+
+
+def error_of(answer):
+    status, root = answer
+    return status, root.findtext("Errors/Error/Code"), root.findtext("Errors/Error/Message")
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_request_may_be_a_get_or_a_post(ask, get, method):
+    status, root = ask(put_one(), method)
+    assert (status, root.tag) == (200, f"{NAMESPACE}PutAttributesResponse")
+    assert [child.tag for child in root] == [f"{NAMESPACE}ResponseMetadata"]
+    assert root.findtext(f"*/{NAMESPACE}BoxUsage") == "0.0000219909"
+    assert len(root.findtext(f"*/{NAMESPACE}RequestId")) == 36
+    assert get("a") == ["colour=red"]
+
+
+def test_an_empty_result_is_an_empty_element(ask):
+    _, root = ask({"Action": "GetAttributes", "ItemName": "nobody"})
+    result = root.find(f"{NAMESPACE}GetAttributesResult")
+    assert result is not None
+    assert len(result) == 0
+
+
+def test_an_error_has_no_namespace_and_a_request_id_of_its_own_spelling(ask):
+    status, root = ask({"Action": "DomainMetadata", "DomainName": "never-made"})
+    assert (status, root.tag) == (400, "Response")
+    assert root.findtext("Errors/Error/Code") == "NoSuchDomain"
+    assert float(root.findtext("Errors/Error/BoxUsage")) > 0
+    assert len(root.findtext("RequestID")) == 36
+
+
+@pytest.mark.parametrize(
+    ("parameters", "error"),
+    [
+        ({}, (400, "MissingAction", "No action was supplied with this request.")),
+        ({"Action": "Query"}, (400, "InvalidAction", "The action Query is not valid for this web service.")),
+        (
+            {"Action": "ListDomains", "Version": "2007-11-07"},
+            (400, "NoSuchVersion", "The requested version (2007-11-07) of service AmazonSimpleDB does not exist."),
+        ),
+        (
+            {"Action": "ListDomains", "Version": None},
+            (400, "MissingParameter", "The request must contain the parameter Version."),
+        ),
+        (
+            {"Action": "GetAttributes", "ItemName": "a", "ConsistentRead": "yes"},
+            (
+                400,
+                "InvalidParameterValue",
+                "Value (yes) for parameter ConsistentRead is invalid. "
+                "The ConsistentRead flag should be either true or false.",
+            ),
+        ),
+        (
+            put_one() | {"Attribute.1.Replace": "maybe"},
+            (
+                400,
+                "InvalidParameterValue",
+                "Value (maybe) for parameter Replace is invalid. The Replace flag should be either true or false.",
+            ),
+        ),
+        (
+            put_one() | {"Expected.1.Name": "a", "Expected.1.Exists": "perhaps"},
+            (
+                400,
+                "InvalidParameterValue",
+                "Value (perhaps) for parameter Expected.Exists is invalid. "
+                "Expected.Exists should be either true or false.",
+            ),
+        ),
+        (
+            put_one() | {"Replace": "true"},
+            (400, "FeatureDeprecated", "The replace flag must be specified per attribute, not per item."),
+        ),
+        (
+            put_one() | {"Expected.1.Name": "a", "Expected.2.Name": "b"},
+            (400, "MultipleExpectedNames", "Only one Expected.Name can be specified"),
+        ),
+        (
+            put_one() | {"Expected.Name": "a", "Expected.1.Value": "1", "Expected.2.Value": "2"},
+            (400, "MultipleExpectedValues", "Only one Expected.Value can be specified"),
+        ),
+        (
+            put_one() | {"Expected.Name": "a", "Expected.1.Exists": "true", "Expected.2.Exists": "false"},
+            (400, "MultipleExistsConditions", "Only one Exists condition can be specified"),
+        ),
+        (
+            put_one() | {"Expected.Exists": "false"},
+            (400, "MissingParameter", "The request must contain the parameter Name"),
+        ),
+    ],
+)
+def test_a_malformed_request_says_what_is_wrong(ask, parameters, error):
+    assert error_of(ask(parameters)) == error
+
+
+def test_the_method_and_the_path_are_checked(ask):
+    assert error_of(ask({"Action": "ListDomains"}, method="PUT"))[1] == "UnsupportedHttpVerb"
+    assert error_of(ask({"Action": "ListDomains"}, path="/elsewhere"))[1] == "InvalidURI"
+
+
+@pytest.mark.parametrize("number", ["0", "1", "7", "0012"])
+def test_a_list_may_begin_at_any_number_and_have_gaps(ask, get, number):
+    ask(put_one(number=number) | {"Attribute.99.Name": "size", "Attribute.99.Value": "1"})
+    assert get("a") == ["colour=red", "size=1"]
+
+
+@pytest.mark.parametrize("prefix", ["Expected", "Expected.0", "Expected.1"])
+def test_a_condition_may_be_numbered_or_not(ask, prefix):
+    ask(put_one())
+    other = {f"{prefix}.Name": "colour", f"{prefix}.Value": "blue"}
+    assert error_of(ask(put_one() | other))[1] == "ConditionalCheckFailed"
+    same = {f"{prefix}.Name": "colour", f"{prefix}.Value": "red", f"{prefix}.Exists": "true"}
+    assert ask(put_one() | same)[0] == 200
+
+
+@pytest.mark.parametrize("parameter", ["AttributeName", "AttributeName.0", "AttributeName.3"])
+def test_a_wanted_name_may_be_numbered_or_not(ask, put, parameter):
+    put("a", "colour=red", "size=1")
+    _, root = ask({"Action": "GetAttributes", "ItemName": "a", parameter: "size"})
+    assert [name.text for name in root.iter(f"{NAMESPACE}Name")] == ["size"]
+
+
+def test_an_unknown_parameter_is_ignored(ask, get):
+    assert ask(put_one() | {"Signature": "x", "Other.1.Name": "y"})[0] == 200
+    assert get("a") == ["colour=red"]
+
+
+def test_bytes_that_are_not_utf8_are_refused(url):
+    connection = http.client.HTTPConnection(urlsplit(url).netloc)
+    connection.request("GET", "/?Action=ListDomains&Version=2009-04-15&x=%FF")
+    answer = connection.getresponse()
+    assert answer.status == 400
+    assert b"<Code>InvalidHttpRequest</Code>" in answer.read()
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a\x00", "\x01", "\x0b\x0c", "\x1f", "\x7f", "\x84", "\x9f", "\ufffe", "\uffff", "\U0001fffe"],
+    ids=ascii,
+)
+def test_what_xml_cannot_carry_comes_back_in_base64(ask, domain, text):
+    encoded = base64.b64encode(text.encode()).decode()
+    ask(put_one(text, text, item=text), "POST")
+    _, root = ask({"Action": "GetAttributes", "ItemName": text})
+    name, value = root.find(f".//{NAMESPACE}Attribute")
+    assert [(element.text, element.attrib) for element in (name, value)] == [(encoded, {"encoding": "base64"})] * 2
+    _, root = ask({"Action": "Select", "SelectExpression": f"select itemName() from `{domain}`"})
+    assert root.find(f".//{NAMESPACE}Item/{NAMESPACE}Name").attrib == {"encoding": "base64"}
+
+
+@pytest.mark.parametrize("text", ["a\tb\nc", "a\rb\r\n", "<&>\"'", " ", "\x85", "e\u0301\U0001f600", "]]>"], ids=ascii)
+def test_everything_else_comes_back_as_it_went_in(put, get, text):
+    put(text, f"{text}={text}")
+    assert get(text) == [f"{text}={text}"]
+
+
+def test_a_name_in_base64_leaves_its_value_alone(ask):
+    ask(put_one("\x01", "plain"))
+    _, root = ask({"Action": "GetAttributes", "ItemName": "a"})
+    name, value = root.find(f".//{NAMESPACE}Attribute")
+    assert (name.attrib, value.attrib, value.text) == ({"encoding": "base64"}, {}, "plain")
+
+
+def test_regions_are_told_by_the_host_and_hold_separate_domains(ask):
+    ireland = "sdb.eu-west-1.amazonaws.com"
+    ask({"Action": "CreateDomain", "DomainName": "only-ireland"}, host=ireland)
+    look = {"Action": "DomainMetadata", "DomainName": "only-ireland"}
+    assert ask(look, host=ireland)[0] == 200
+    assert ask(look, host="sdb.eu-west-1.localhost:8123")[0] == 200
+    assert error_of(ask(look))[1] == "NoSuchDomain"
+    assert error_of(ask(look, host="sdb.amazonaws.com"))[1] == "NoSuchDomain"
+    ask({"Action": "DeleteDomain", "DomainName": "only-ireland"}, host=ireland)
+
+
+@pytest.mark.parametrize(("pairs", "usage"), [(1, 0.0000219909), (10, 0.0000221907), (100, 0.0002219907)])
+def test_a_put_costs_with_the_cube_of_its_pairs(ask, pairs, usage):
+    fields = {f"Attribute.{number}.{part}": f"x{number}" for number in range(pairs) for part in ("Name", "Value")}
+    _, root = ask({"Action": "PutAttributes", "ItemName": "a", **fields}, "POST")
+    assert float(root.findtext(f"*/{NAMESPACE}BoxUsage")) == pytest.approx(usage, rel=1e-4)
+
+
+def test_a_connection_serves_one_request_after_the_other(url):
+    connection = http.client.HTTPConnection(urlsplit(url).netloc)
+    for _ in range(3):
+        connection.request("GET", "/?Action=ListDomains&Version=2009-04-15")
+        answer = connection.getresponse()
+        answer.read()
+        assert (answer.status, answer.getheader("Content-Type")) == (200, "text/xml")
+        assert answer.getheader("Server") == "Amazon SimpleDB"
+        assert not answer.will_close
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [b"nonsense\r\n\r\n", b"GET / HTTP/1.1\r\nno colon\r\n\r\n", b"GET /" + b"x" * 70_000]
+    + [
+        b"POST / HTTP/1.1\r\nContent-Length: 99999999999\r\n\r\n",
+        b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n",
+    ],
+    ids=["line", "header", "length", "body", "chunked"],
+)
+def test_what_is_not_http_is_answered_and_hung_up_on(url, sent):
+    address = urlsplit(url)
+    with socket.create_connection((address.hostname, address.port), timeout=10) as connection:
+        connection.sendall(sent)
+        answer = connection.makefile("rb").readline()
+    assert answer.startswith(b"HTTP/1.1 400 ")
