@@ -11,7 +11,7 @@ MESSAGE = "{action} of {service} is not part of this local cloud"
 def error(service, headers, code, message, status):
     """(status line, headers, body) of an error as `service` words it to a client that asked with these `headers`.
 
-    `headers` is a mapping with lower-case names: `smithy-protocol`, `x-amz-target` and `content-type` choose the format.
+    `headers` has lower-case names: `smithy-protocol`, `x-amz-target` and `content-type` choose the format.
     """
     request = str(uuid.uuid4())
     if headers.get("smithy-protocol") == "rpc-v2-cbor":
@@ -38,9 +38,7 @@ def _xml(service, code, message, status, request):
     if service in ("ec2", "sdb"):
         return f"<Response><Errors><Error>{what}</Error></Errors><RequestID>{request}</RequestID></Response>"
     fault = "Receiver" if status >= 500 else "Sender"
-    return (
-        f"<ErrorResponse><Error><Type>{fault}</Type>{what}</Error><RequestId>{request}</RequestId></ErrorResponse>"
-    )
+    return f"<ErrorResponse><Error><Type>{fault}</Type>{what}</Error><RequestId>{request}</RequestId></ErrorResponse>"
 
 
 def _cbor(texts):

@@ -48,6 +48,7 @@ class Cloud:
         self.executor = ThreadPoolExecutor(16, thread_name_prefix="cloud")
         self.writer = None  # callable(cloud): puts everything on disk; raises OSError
         self.dirty = False  # a change could not be written yet
+        self.stopping = False
         self._after_change, self._at_start, self._at_stop = [], [], []
         self._status = {}
         self._waiting, self._depth = [], 0
@@ -94,6 +95,8 @@ class Cloud:
                 self._launch()
 
     def _launch(self):
+        if self.stopping:
+            return  # the next start finds it unfinished, and finishes it
         waiting, self._waiting = self._waiting, []
         for work, arguments in waiting:
             self.executor.submit(self._run, work, arguments)
@@ -123,11 +126,14 @@ class Cloud:
         self._status[name] = part
 
     def start(self):
+        """Find everything again, and finish what was under way."""
         with self.change():
             for part in self._at_start:
                 part(self)
 
     def stop(self):
+        """Power everything off cleanly; nothing new is begun."""
+        self.stopping = True
         for part in self._at_stop:
             part(self)
         self.executor.shutdown(wait=True)

@@ -81,7 +81,9 @@ class LocalAnswers(EC2Response):
     def run_instances(self):
         least, most = int(self._get_param("MinCount", 1)), int(self._get_param("MaxCount", 1))
         if not 1 <= least <= most:
-            raise EC2ClientError("InvalidParameterValue", f"Invalid value '{least}' for minCount: 1 to maxCount ({most}).")
+            raise EC2ClientError(
+                "InvalidParameterValue", f"Invalid value '{least}' for minCount: 1 to maxCount ({most})."
+            )
         profile = self._get_param("IamInstanceProfile") or {}
         self._check_profile(profile)
 
@@ -91,7 +93,9 @@ class LocalAnswers(EC2Response):
             reservation = EC2Response.run_instances(self).result
             for instance in reservation.instances if profile else ():
                 self.ec2_backend.associate_iam_instance_profile(
-                    instance.id, iam_instance_profile_name=profile.get("Name"), iam_instance_profile_arn=profile.get("Arn")
+                    instance.id,
+                    iam_instance_profile_name=profile.get("Name"),
+                    iam_instance_profile_arn=profile.get("Arn"),
                 )
             return reservation
 

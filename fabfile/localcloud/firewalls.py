@@ -14,7 +14,9 @@ class Firewalls:
         group = self.get_security_group_by_name_or_id(group_id or name)
         if group:
             if group.is_default:
-                raise EC2ClientError("CannotDelete", f"the specified group: \"{group.id}\" name: \"default\" cannot be deleted by a user")
+                raise EC2ClientError(
+                    "CannotDelete", f'the specified group: "{group.id}" name: "default" cannot be deleted by a user'
+                )
             if group.id in self._used_groups() | self._referenced_groups(group.id):
                 raise EC2ClientError("DependencyViolation", f"resource {group.id} has a dependent object")
         return super().delete_security_group(name=name, group_id=group_id)
@@ -24,7 +26,9 @@ class Firewalls:
 
     def _referenced_groups(self, but):
         """The groups that rules of other groups than `but` speak of."""
-        rules = (rule for group in self._groups() if group.id != but for rule in group.ingress_rules + group.egress_rules)
+        rules = (
+            rule for group in self._groups() if group.id != but for rule in group.ingress_rules + group.egress_rules
+        )
         return {rule.source_group["GroupId"] for rule in rules if rule.source_group.get("GroupId")}
 
     def _groups(self):

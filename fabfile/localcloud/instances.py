@@ -20,7 +20,6 @@ class LocalInstance(Instance):
     """moto's instance, with the address its machine really has."""
 
     ended = None  # when it was terminated
-    shutdown = None
 
     def __init__(self, *arguments, **options):
         super().__init__(*arguments, **options)
@@ -36,7 +35,9 @@ class LocalInstance(Instance):
             raise EC2ClientError(code, str(error)) from error
         super().prep_nics(nic_spec, private_ip=address, **options)
 
-    def add_block_device(self, size, device_path, snapshot_id, encrypted, delete_on_termination, kms_key_id, volume_type):
+    def add_block_device(
+        self, size, device_path, snapshot_id, encrypted, delete_on_termination, kms_key_id, volume_type
+    ):
         backend = self.ec2_backend
         volume = backend.create_volume(
             size=size,
@@ -89,12 +90,15 @@ class Machines:
 
     cloud = None
     _locks, _guard = {}, threading.Lock()
+    _rebooting = set()  # ids that may look lost for a moment
 
     # -- what the API asks -----------------------------------------------------------------------------------------
 
     def run_instances(self, image_id, count, user_data, security_group_names, **options):
         if self.cloud.drivers.name == "processes":
-            raise EC2ClientError("Unsupported", HOSTLESS.format(reason="it has no root on a machine that can hold hosts."))
+            raise EC2ClientError(
+                "Unsupported", HOSTLESS.format(reason="it has no root on a machine that can hold hosts.")
+            )
         self._check_launch(image_id, options)
         options["subnet_id"] = self._subnet(options)
         if not security_group_names and not options.get("security_group_ids") and not options.get("nics"):
@@ -177,7 +181,9 @@ class Machines:
     def modify_instance_attribute(self, instance_id, key, value):
         instance = self.get_instance(instance_id)
         if key in ("instance_type", "user_data") and instance.state != "stopped":
-            raise EC2ClientError("IncorrectInstanceState", f"The instance '{instance_id}' is not in the 'stopped' state.")
+            raise EC2ClientError(
+                "IncorrectInstanceState", f"The instance '{instance_id}' is not in the 'stopped' state."
+            )
         if key == "instance_type" and images.memory(value) is None:
             raise EC2ClientError("InvalidParameterValue", f"Invalid value '{value}' for InstanceType.")
         return super().modify_instance_attribute(instance_id, key, value)
@@ -218,12 +224,15 @@ class Machines:
     def reconcile(self):
         """A machine that died or powered itself off is `stopped`; one terminated an hour ago is forgotten."""
         for instance in self.instances():
-            if instance.state == "running" and self.cloud.drivers.machines.state(instance.id) != "running":
+            if instance.state == "running" and instance.id not in self._rebooting and not self._runs(instance):
                 enter(instance, "stopped", "Client.InstanceInitiatedShutdown", "The machine powered off, or was lost")
         for key, reservation in list(self.reservations.items()):
             reservation.instances = [one for one in reservation.instances if not self._forgotten(one)]
             if not reservation.instances:
                 del self.reservations[key]
+
+    def _runs(self, instance):
+        return self.cloud.drivers.machines.state(instance.id) == "running"
 
     def _forgotten(self, instance):
         return instance.ended is not None and self.cloud.clock() - instance.ended > LISTED
@@ -235,7 +244,10 @@ class Machines:
         for instance in self.instances():
             if instance.state in unfinished:
                 self.cloud.background(unfinished[instance.state], instance.id)
-            elif instance.id in again and instance.state == "stopped":
+            elif instance.state in ("running", "stopped") and self._runs(instance):
+                enter(instance, "running")
+            elif instance.state in ("running", "stopped") and instance.id in again:
+                enter(instance, "stopped")
                 self.start_instances([instance.id])
         self.reconcile()
 
@@ -253,7 +265,7 @@ class Machines:
     def _boot(self, id):
         with self._lock(id):
             instance = self._record(id, "pending")
-            if not instance:
+            if not instance or self.cloud.stopping:
                 return
             try:
                 self.cloud.drivers.machines.create(self._spec(instance))
@@ -281,7 +293,10 @@ class Machines:
 
     def _halt(self, id, force=False):
         with self._lock(id):
-            self.cloud.drivers.machines.stop(id, force=force)
+            try:
+                self.cloud.drivers.machines.stop(id, force=force)
+            except DriverError as error:
+                self.cloud.log.error("%s did not stop: %s", id, error)
             with self.cloud.change():
                 instance = self.get_instance_by_id(id)
                 if instance and instance.state in ("stopping", "running"):
@@ -291,8 +306,16 @@ class Machines:
 
     def _reboot(self, id):
         with self._lock(id):
-            if self._record(id, "running"):
+            instance = self._record(id, "running")
+            if not instance:
+                return
+            self._rebooting.add(id)
+            try:
                 self.cloud.drivers.machines.reboot(id)
+            except DriverError as error:
+                self.cloud.log.error("%s did not reboot: %s", id, error)
+            finally:
+                self._rebooting.discard(id)
 
     def _end(self, id):
         with self._lock(id):

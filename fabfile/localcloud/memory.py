@@ -139,6 +139,15 @@ class Databases:
     def set_password(self, id, user, password):
         pass
 
+    def snapshot(self, id, snapshot):
+        pass
+
+    def delete_snapshot(self, snapshot):
+        pass
+
+    def connections(self, id):
+        return 0 if self.state(id) == "running" else None
+
     def state(self, id):
         return self.states.get(id, "absent")
 

@@ -207,5 +207,3 @@ def serve(metadata, address, port):
     server = _Server((address, port), _Handler)
     server.metadata = metadata
     return server
-
-

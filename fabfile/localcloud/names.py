@@ -12,7 +12,7 @@ from dnslib import QTYPE, RCODE, RR, A, DNSError, DNSRecord
 from .cloud import REGION
 
 INTERNAL = f"{REGION}.compute.internal"
-DATABASES = f"{REGION}.rds.amazonaws.com"
+OURS = "." + INTERNAL, ".localcloud.internal"
 LIFE = 5  # seconds that an answer may be kept: databases move
 PATIENCE = 4  # seconds to wait for another name server
 _MACHINE = re.compile(r"ip-(\d+)-(\d+)-(\d+)-(\d+)\." + re.escape(INTERNAL))
@@ -46,7 +46,7 @@ class Names:
     def ours(self, name):
         """Whether a name is of a zone that nobody else can answer for."""
         name = name.rstrip(".").lower()
-        return name in self._known or name.endswith(("." + INTERNAL, "." + DATABASES))
+        return name in self._known or name.endswith(OURS)
 
 
 def _inside(address, block):

@@ -12,7 +12,7 @@ import time
 from importlib import import_module
 
 from .cloud import ACCOUNT, Cloud
-from .drivers import DriverError
+from .drivers import DriverError, Drivers
 from .place import Place
 from .ports import PortTaken, listen
 
@@ -48,7 +48,7 @@ class Daemon:
         place.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.log = _log(place.home / "cloud.log")
         self.log.info("starting with %s drivers", drivers)
-        self.cloud = Cloud(place, import_module(f".{drivers}", __package__).drivers(place), self.log)
+        self.cloud = Cloud(place, drivers_of(drivers, place, self.log), self.log)
         self.servers, self.endpoint_servers = [], []
 
     def serve(self):
@@ -94,6 +94,9 @@ class Daemon:
             cloud.keep = state.read(path)
         except state.Unreadable as error:
             raise Refused(str(error)) from error
+        made_with = cloud.keep.setdefault("drivers", cloud.drivers.name)
+        if made_with != cloud.drivers.name:
+            raise Refused(f"the cloud in {self.place.home} was made with {made_with} drivers, not {cloud.drivers.name}")
         cloud.writer = lambda cloud: state.write(path, cloud.keep)
         from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
@@ -145,6 +148,16 @@ class Daemon:
             json.dump(known, file, indent=2)
         beside.rename(self.place.home / "endpoint.json")
         self.log.info("answers at %s", self.cloud.url)
+
+
+def drivers_of(name, place, log):
+    """The set of drivers of that name for `place`."""
+    if name == "real":
+        from . import databases, real
+
+        network, machines, disks = real.drivers(place, log.info)
+        return Drivers(name, network, machines, disks, databases.HostedDatabases(place, machines, network))
+    return import_module(f".{name}", __package__).drivers(place)
 
 
 def _configure_moto(place):

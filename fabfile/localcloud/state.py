@@ -69,7 +69,9 @@ def read(path):
         try:
             rows, keep = pickle.load(file)
         except (pickle.UnpicklingError, EOFError, AttributeError, ImportError) as error:
-            raise Unreadable(f"{path} is damaged ({error}): take this cloud away with `fab local cloud.destroy`") from error
+            raise Unreadable(
+                f"{path} is damaged ({error}): take this cloud away with `fab local cloud.destroy`"
+            ) from error
     for name, backends in rows.items():
         store = get_backend(name)
         for account, region, backend in backends:

@@ -71,7 +71,8 @@ class Volumes:
     def _refuse_without_hosts(self):
         if self.cloud.drivers.name == "processes":
             raise EC2ClientError(
-                "Unsupported", "This local cloud runs without machines: it has no root on a machine that can hold volumes."
+                "Unsupported",
+                "This local cloud runs without machines: it has no root on a machine that can hold volumes.",
             )
 
     def _check_new(self, size, zone, snapshot_id):
@@ -114,7 +115,8 @@ class Volumes:
             raise EC2ClientError("InvalidParameterValue", "New size cannot be smaller than existing size")
         if volume.modifications and volume.modifications[-1].modification_state == "modifying":
             raise EC2ClientError(
-                "IncorrectModificationState", f"Volume '{volume_id}' is still being modified; wait until it is completed."
+                "IncorrectModificationState",
+                f"Volume '{volume_id}' is still being modified; wait until it is completed.",
             )
         modification = LocalModification(volume, target_size and int(target_size), *targets)
         volume.modifications.append(modification)
@@ -178,7 +180,8 @@ class Volumes:
         instance = attachment.instance
         if (instance_id and instance_id != instance.id) or (device_path and device_path != attachment.device):
             raise EC2ClientError(
-                "InvalidAttachment.NotFound", f"The volume '{volume_id}' is not attached to '{instance_id}' as that device."
+                "InvalidAttachment.NotFound",
+                f"The volume '{volume_id}' is not attached to '{instance_id}' as that device.",
             )
         if attachment.device == instance.root_device_name and instance.state != "stopped":
             raise EC2ClientError(
@@ -230,7 +233,8 @@ class Volumes:
         if not from_ami:
             if not volume.backed:
                 raise EC2ClientError(
-                    "UnsupportedOperation", f"'{volume_id}' is a root volume: this local cloud has no snapshots of those."
+                    "UnsupportedOperation",
+                    f"'{volume_id}' is a root volume: this local cloud has no snapshots of those.",
                 )
             self._refuse_unready(volume)
         snapshot = super().create_snapshot(volume_id, description, owner_id, from_ami)

@@ -43,6 +43,8 @@ class Endpoint:
             self.cloud.log.info("refused: %s %s: %s", service, parameters.get("Action", ""), code)
             return answers.error(service, headers, code, message, status)
 
+        if self.cloud.stopping:
+            return refuse("ServiceUnavailable", "This local cloud is being stopped.", 503)
         token = environ.get("HTTP_X_AMZ_SECURITY_TOKEN") or parameters.get("X-Amz-Security-Token")
         token = token or parameters.get("SecurityToken")
         with self.cloud.lock:
@@ -50,7 +52,9 @@ class Endpoint:
         if refusal:
             return refuse(*refusal)
         if region not in (None, REGION) and service not in GLOBAL:
-            return refuse("OptInRequired", f"This local cloud has one region, {REGION}; the request was for {region}.", 403)
+            return refuse(
+                "OptInRequired", f"This local cloud has one region, {REGION}; the request was for {region}.", 403
+            )
         if service not in SERVED:
             return refuse("NotImplemented", f"This local cloud has no service {service}.", answers.NOT_IMPLEMENTED)
         if service == "sdb" and self.simpledb:
