@@ -1,5 +1,7 @@
 """Databases of the local cloud: MariaDB servers as plain processes of this machine, or each on a host of its own."""
 
+import hashlib
+import json
 import os
 import pwd
 import shutil
@@ -11,8 +13,9 @@ from pathlib import Path
 
 from . import mariadb
 from .certificates import write_private
-from .drivers import DriverError
-from .servers import Servers, script
+from .commands import last_words
+from .drivers import DriverError, MachineSpec
+from .servers import Servers, command, script, tool
 
 PATIENCE = 60  # seconds a server may take to answer; a cold disk needs ten
 
@@ -55,18 +58,16 @@ class ProcessDatabases(Servers):
 
     def snapshot(self, id: str, snapshot: str) -> None:
         """Keep a copy of its files as they are at one moment, like a disk's snapshot; it pauses while they are read."""
-        self._known(id)
-        self.snapshots.mkdir(parents=True, exist_ok=True, mode=0o700)
-        pid = self._process(id)
-        scratch = self._archive(snapshot).with_suffix(".new")
-        if pid:
-            os.kill(pid, signal.SIGSTOP)
-        try:
-            _command(["tar", "--create", "--sparse", "--file", scratch, "--directory", self.folder / id / "data", "."])
-        finally:
+        with self._locks[id]:
+            self._known(id)
+            pid = self._process(id)
             if pid:
-                os.kill(pid, signal.SIGCONT)
-        scratch.replace(self._archive(snapshot))
+                os.kill(pid, signal.SIGSTOP)
+            try:
+                self._keep(snapshot, self.folder / id / "data")
+            finally:
+                if pid:
+                    os.kill(pid, signal.SIGCONT)
 
     def _placed(self, spec, record):
         """127.0.0.1, and the port asked for if it is to be had, or else the one it had, or else a free one."""
@@ -90,9 +91,9 @@ class ProcessDatabases(Servers):
         shutil.rmtree(data, ignore_errors=True)
         data.mkdir(mode=0o700)
         if record.get("snapshot"):
-            _command(["tar", "--extract", "--file", self._archive(record["snapshot"]), "--directory", data])
+            self._bring(record["snapshot"], data)
         else:
-            _command(
+            command(
                 ["mariadb-install-db", "--no-defaults", f"--datadir={data}", f"--user={self._user}", "--skip-test-db"]
                 + ["--auth-root-authentication-method=socket", f"--auth-root-socket-user={self._user}"]
             )
@@ -120,7 +121,7 @@ class ProcessDatabases(Servers):
         (folder / "error.log").write_text("")
         with open(folder / "output.log", "wb") as output:
             self._children[record["id"]] = subprocess.Popen(
-                [_tool("mariadbd"), f"--defaults-file={folder / 'my.cnf'}", f"--user={self._user}"],
+                [tool("mariadbd"), f"--defaults-file={folder / 'my.cnf'}", f"--user={self._user}"],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -154,7 +155,7 @@ class ProcessDatabases(Servers):
         return mariadb.engine(version)
 
     def _sql(self, id, statements):
-        return _command(
+        return command(
             [
                 "mariadb",
                 "--no-defaults",
@@ -165,7 +166,7 @@ class ProcessDatabases(Servers):
                 self._user,
             ],
             input=script(statements),
-            cwd=self.folder / id / "data",
+            folder=self.folder / id / "data",
         )
 
     def _process(self, id):
@@ -195,13 +196,15 @@ class ProcessDatabases(Servers):
 
 
 class HostedDatabases(Servers):
-    """Each database has a host `db-<id>` of the image `mariadb`, with mariadbd as a systemd unit and a disk of its own."""
+    """Each database has a host `db-<id>` of the image `mariadb`: mariadbd is a systemd unit there, the disk its own.
 
-    CONFIGURATION = "/etc/mysql/mariadb.conf.d/90-local-cloud.cnf"
+    What is said to a server is said inside its host, on its socket: firewalls need not admit this machine.
+    """
+
+    OPTIONS = "/etc/mysql/mariadb.conf.d/90-local-cloud.cnf"
     TLS = "/etc/mysql/tls"
     DATA = "/var/lib/mysql"
     SOCKET = "/run/mysqld/mysqld.sock"
-    LOG = "/var/log/mysql/error.log"
 
     def __init__(self, place, machines, network):
         super().__init__(place)
@@ -225,33 +228,95 @@ class HostedDatabases(Servers):
         return self.machines.cpu(_host(id))
 
     def backing(self, id: str) -> dict:
-        return {"kind": "host", "machine": _host(id), "port": self._known(id)["port"]} | self.machines.backing(
-            _host(id)
-        )
+        known = {"kind": "host", "machine": _host(id), "port": self._known(id)["port"]}
+        return known | self.machines.backing(_host(id))
+
+    def snapshot(self, id: str, snapshot: str) -> None:
+        """Keep a copy of its files as they are at one moment; the server pauses meanwhile. A stopped host is booted."""
+        with self._locks[id]:
+            self._known(id)
+            stopped = self.state(id) != "running"
+            if stopped:
+                self.start(id)
+            self._do(id, ["systemctl", "kill", "--signal=STOP", "mariadb"])
+            try:
+                self._keep(snapshot, self._data(id))
+            finally:
+                self._do(id, ["systemctl", "kill", "--signal=CONT", "mariadb"])
+                if stopped:
+                    self.stop(id)
+
+    def _placed(self, spec, record):
+        return {"address": spec.address, "port": spec.port or 3306}
+
+    def _install(self, record):
+        id = record["id"]
+        name = _host(id)
+        memory = record.get("memory") or 0
+        self.machines.create(MachineSpec(name, "mariadb", record["address"], hostname=name, memory=memory))
+        self.machines.start(name)
+        if record.get("snapshot"):
+            self._do(id, ["systemctl", "stop", "mariadb"])
+            self._do(id, ["find", self.DATA, "-mindepth", "1", "-delete"])
+            self._bring(record["snapshot"], self._data(id))
+            self._do(id, ["chown", "--recursive", "mysql:mysql", self.DATA])
+        self._do(id, ["systemctl", "enable", "mariadb"])
+
+    def _write_options(self, record):
+        """Put its option file and certificate on its host, if it runs; returns whether they were others before."""
+        id = record["id"]
+        if self.state(id) != "running":
+            return False
+        layout = mariadb.Layout(self.DATA, self.SOCKET, self.TLS, "", "0.0.0.0", record["port"])
+        files = self._certificate(record, addresses=[record["address"]])
+        wanted = {f"{self.TLS}/{name}": text for name, text in files.items()}
+        wanted[self.OPTIONS] = mariadb.option_file(layout, record["parameters"])
+        digest = hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()
+        kept = self.folder / id / "on-its-host"
+        if kept.exists() and kept.read_text() == digest:
+            return False
+        self._do(id, ["mkdir", "--parents", self.TLS])
+        for path, text in wanted.items():
+            mode = 0o400 if path.endswith(".key") else 0o644
+            self.machines.put(_host(id), path, text.encode(), mode, "mysql:mysql")
+        kept.write_text(digest)
+        return True
+
+    def _run(self, record):
+        id = record["id"]
+        self.machines.start(_host(id))
+        verb = "restart" if self._write_options(record) else "start"
+        try:
+            self._do(id, ["systemctl", verb, "mariadb"])
+            self._sql(id, ["SELECT 1"])
+        except DriverError as error:
+            said = self.machines.run(_host(id), ["journalctl", "--unit=mariadb", "--lines=40", "--output=cat"]).stdout
+            words = mariadb.last_errors(said.decode(errors="replace"))
+            raise DriverError(f"the server of database {id} did not start: {words}") from error
+
+    def _engine(self, record):
+        version, secured = self._sql(record["id"], ["SELECT @@version, @@have_ssl"]).split()
+        if secured != "YES":
+            raise DriverError(f"database {record['id']} does not answer over TLS: it does not accept its certificate")
+        return mariadb.engine(version)
+
+    def _sql(self, id, statements):
+        client = ["mariadb", "--no-defaults", "--batch", "--skip-column-names", f"--socket={self.SOCKET}"]
+        return self._do(id, client, script(statements))
+
+    def _do(self, id, words, input=""):
+        done = self.machines.run(_host(id), words, input=input.encode())
+        if done.returncode:
+            raise DriverError(f"{words[0]} failed on {_host(id)}: {last_words(done)}")
+        return done.stdout.decode()
+
+    def _data(self, id):
+        """Its data folder as this machine sees it, as long as its host runs."""
+        return Path(f"/proc/{self.machines.leader(_host(id))}/root{self.DATA}")
 
 
 def _host(id):
     return f"db-{id}"
-
-
-def _tool(name):
-    found = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
-    if not found:
-        raise DriverError(
-            f"{name} is not on this machine: install it with `apt-get install mariadb-server-core mariadb-client-core`"
-        )
-    return found
-
-
-def _command(words, input=None, cwd=None):
-    done = subprocess.run(
-        [_tool(words[0]), *words[1:]], input=input, cwd=cwd, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        said = (done.stderr or done.stdout).strip().splitlines()
-        errors = [line for line in said if line.startswith("ERROR")] or said[-3:]
-        raise DriverError(f"{words[0]} failed: {'; '.join(errors) or f'exit code {done.returncode}'}")
-    return done.stdout
 
 
 def _free(port):

@@ -45,7 +45,7 @@ class Layout:
     data: str
     socket: str  # relative to `data` where a full path would not fit the kernel's 107 characters
     tls: str  # folder of ca.pem, server.pem and server.key
-    log: str
+    log: str  # empty: the journal
     address: str  # to listen on
     port: int
 
@@ -57,7 +57,7 @@ def option_file(layout: Layout, parameters: dict) -> str:
         "socket": layout.socket,
         "bind_address": layout.address,
         "port": layout.port,
-        "log_error": layout.log,
+        **({"log_error": layout.log} if layout.log else {}),
         "ssl_ca": f"{layout.tls}/ca.pem",
         "ssl_cert": f"{layout.tls}/server.pem",
         "ssl_key": f"{layout.tls}/server.key",

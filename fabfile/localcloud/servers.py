@@ -3,11 +3,15 @@
 import dataclasses
 import json
 import logging
+import os
+import shutil
+import subprocess
 import threading
 from collections import defaultdict
 
 from . import mariadb
 from .certificates import Authority, expires_soon, write_private
+from .commands import last_words
 from .drivers import DatabaseSpec, DriverError
 from .parameters import translate
 
@@ -132,6 +136,20 @@ class Servers:
             write_private(folder / "made-for", wanted)
         return {name: (folder / name).read_text() for name in ("ca.pem", "server.pem", "server.key")}
 
+    def _keep(self, snapshot, data):
+        """Put a folder of data into the snapshot's archive, which is there whole or not at all."""
+        self.snapshots.mkdir(parents=True, exist_ok=True, mode=0o700)
+        scratch = self._archive(snapshot).with_suffix(".new")
+        skipped = ["--exclude=./*.sock", "--exclude=./ib_buffer_pool"]
+        command(["tar", "--create", "--sparse", "--file", scratch, "--directory", data, *skipped, "."])
+        scratch.chmod(0o600)
+        scratch.replace(self._archive(snapshot))
+
+    def _bring(self, snapshot, data):
+        if not self._archive(snapshot).exists():
+            raise DriverError(f"the snapshot {snapshot} is not on this machine")
+        command(["tar", "--extract", "--file", self._archive(snapshot), "--directory", data])
+
     def _say_left_out(self, record):
         left_out = translate(record["parameters"])[1]
         if left_out:
@@ -150,3 +168,21 @@ def script(statements):
 def _spec_fields(record):
     names = {field.name for field in dataclasses.fields(DatabaseSpec)}
     return {"password": ""} | {key: value for key, value in record.items() if key in names}
+
+
+def tool(name):
+    """The full path of a program of MariaDB's or of the system's; its servers are not on everybody's path."""
+    found = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
+    if not found:
+        raise DriverError(f"{name} is not installed; script/setup installs what is missing")
+    return found
+
+
+def command(words, input="", folder=None):
+    """Run a program in a folder and return what it printed. Raises DriverError with its errors if it fails."""
+    done = subprocess.run(
+        [tool(words[0]), *words[1:]], input=input.encode(), cwd=folder, capture_output=True, check=False
+    )
+    if done.returncode:
+        raise DriverError(f"{words[0]} failed: {last_words(done) or f'exit {done.returncode}'}")
+    return done.stdout.decode()
