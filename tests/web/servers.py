@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import boto3
+import requests
 from redis import Redis
 from redis.exceptions import RedisError
 
@@ -200,6 +201,14 @@ def greets(port: int) -> bool:
         with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
             return bool(connection.recv(1))
     except OSError:
+        return False
+
+
+def greets_http(url: str) -> bool:
+    """Whether an HTTP server answers with success."""
+    try:
+        return requests.get(url, timeout=5).ok
+    except requests.RequestException:
         return False
 
 

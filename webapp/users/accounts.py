@@ -29,6 +29,15 @@ def find(name: str) -> Account | None:
         return None
 
 
+def is_text(text: str) -> bool:
+    """Whether a text can be written in UTF-8; half of a surrogate pair, which JSON can carry, cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 @sensitive_variables("password")
 def prove(name: str, password: str) -> Account | None:
     """The active account with exactly this name and password, or None.
@@ -37,7 +46,7 @@ def prove(name: str, password: str) -> Account | None:
     """
     account = find(name)
     if account is None:
-        make_password(password)
+        make_password("")
         return None
     proven = verify(account, password)
     return proven if account.active and account.name == name else None
@@ -46,6 +55,8 @@ def prove(name: str, password: str) -> Account | None:
 @sensitive_variables("password")
 def verify(account: Account, password: str | None) -> Account | None:
     """The account if this is its password, hashed anew where the hash was weaker than today's; None if it is not."""
+    if password is not None and not is_text(password):
+        password = None  # no hasher takes it; None costs a run of the hasher too
     right, outdated = verify_password(password, account.password)
     if not right:
         return None

@@ -48,6 +48,8 @@ class UserManager(BaseUserManager):
 
     def get_by_natural_key(self, username):
         """The row alone: ModelBackend asks for it to check a password, and a row knows none."""
+        if not accounts.is_text(username):
+            raise self.model.DoesNotExist
         user = super().get_by_natural_key(username)
         user.row_alone = True
         return user

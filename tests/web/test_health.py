@@ -1,0 +1,88 @@
+"""What a load balancer and a browser's defences are told."""
+
+import signal
+
+import pytest
+from django.conf import settings
+
+from tests.web.conftest import Browser
+from webapp.health.probes import QUESTIONS
+
+pytestmark = pytest.mark.django_db
+
+
+def test_alive_answers_any_host_without_tls_and_touches_no_store(client, gate, django_assert_num_queries):
+    with gate.counting() as operations, django_assert_num_queries(0):
+        answer = client.get("/healthz", headers={"host": "10.0.0.7"})
+    assert (answer.status_code, answer.text, operations) == (200, "ok\n", [])
+
+
+def test_ready_names_each_store_with_its_latency(client):
+    answer = client.get("/readyz", headers={"host": "10.0.0.7"})
+    assert answer.status_code == 200
+    told = answer.json()
+    assert (told["ready"], told["down"]) == (True, [])
+    assert set(told["stores"]) == set(QUESTIONS)
+    assert all(store["ok"] and store["milliseconds"] > 0 for store in told["stores"].values())
+
+
+def test_not_ready_says_which_store_is_down(client, gate, servers):
+    servers.processes["redis"].send_signal(signal.SIGSTOP)
+    try:
+        with gate.shut():
+            answer = client.get("/readyz")
+    finally:
+        servers.processes["redis"].send_signal(signal.SIGCONT)
+    assert answer.status_code == 503
+    assert answer.json()["down"] == ["simpledb", "redis"]
+    assert answer.json()["stores"]["simpledb"]["error"] == "Unavailable"
+
+
+def test_http_is_sent_to_https_and_unknown_hosts_are_refused(client, browser):
+    answer = client.get("/sign-in/")
+    assert (answer.status_code, answer.url) == (301, "https://testserver/sign-in/")
+    assert browser.get("/sign-in/", headers={"host": "evil.example"}).status_code == 400
+
+
+@pytest.mark.parametrize("path", ["/", "/sign-in/", "/no-such-page"])
+def test_every_page_carries_its_defences(browser, path):
+    headers = browser.get(path).headers
+    assert "unsafe" not in headers["Content-Security-Policy"]
+    assert "default-src 'none'" in headers["Content-Security-Policy"]
+    assert headers["Strict-Transport-Security"] == "max-age=31536000; includeSubDomains; preload"
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["X-Frame-Options"] == "DENY"
+    assert headers["Referrer-Policy"] == "same-origin"
+    assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
+    assert "camera=()" in headers["Permissions-Policy"]
+
+
+def test_cookies_are_for_https_and_not_for_scripts(browser, new_name, password):
+    browser.post("/sign-up/", {"username": new_name(), "password1": password, "password2": password})
+    assert set(browser.cookies) == {"__Host-session", "__Host-csrf"}
+    for cookie in browser.cookies.values():
+        assert (cookie["secure"], cookie["httponly"], cookie["path"], cookie["domain"]) == (True, True, "/", "")
+        assert cookie["samesite"] == "Lax"
+
+
+def test_pages_need_nothing_from_elsewhere_and_nothing_inline(browser):
+    page = browser.get("/sign-up/").text
+    assert "http://" not in page and "https://" not in page
+    assert "<script" not in page and "<style" not in page and "style=" not in page
+
+
+def test_a_page_that_is_not_there_is_said_kindly(browser):
+    page = browser.get("/no-such-page")
+    assert page.status_code == 404
+    assert "There is nothing here" in page.text
+
+
+def test_a_form_without_its_token_is_refused_kindly(password):
+    page = Browser(enforce_csrf_checks=True).post("/sign-in/", {"username": "x", "password": password})
+    assert page.status_code == 403
+    assert "The form has expired" in page.text
+
+
+def test_static_files_carry_a_hash_in_their_names(browser):
+    assert f"{settings.STATIC_URL}style." in browser.get("/sign-in/").text
+    assert list(settings.STATIC_ROOT.glob("style.*.css"))
