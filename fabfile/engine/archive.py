@@ -3,12 +3,14 @@
 import gzip
 import io
 import os
+import shutil
 import tarfile
 from pathlib import Path
 from shlex import quote
 
 FILE = "file"  # the one member's name when a single file is sent
 PIECE = 1 << 18  # bytes handed on at once
+GZIP = b"\x1f\x8b"  # how gzipped data begins
 LEFT_OUT = ("__pycache__", ".git")
 
 
@@ -34,37 +36,37 @@ class _Pipe(io.RawIOBase):
 
 
 def packed(source, send, unpack=False):
-    """Send a folder, a file or bytes as a gzipped tar; with `unpack` the source is an archive, sent as it is."""
-    if unpack:
+    """Hand a folder, a file (paths) or bytes to `send`, piece by piece, as a gzipped tar.
+
+    With `unpack` the source is a tar archive already, and is only compressed, if it is not.
+    """
+    pipe = _Pipe(send)
+    if not unpack:
+        with gzip.GzipFile(fileobj=pipe, mode="wb", compresslevel=4, mtime=0) as packer:
+            _pack(source, packer)
+    else:
         with io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb") as archive:
-            zipped = archive.read(2) == b"\x1f\x8b"
+            zipped = archive.read(2) == GZIP
             archive.seek(0)
             if zipped:
-                while piece := archive.read(PIECE):
-                    send(piece)
-                return
-            pipe = _Pipe(send)
-            with gzip.GzipFile(fileobj=pipe, mode="wb", compresslevel=1, mtime=0) as packer:
-                while piece := archive.read(PIECE):
-                    packer.write(piece)
-            pipe.flush()
-            return
-    pipe = _Pipe(send)
-    with (
-        gzip.GzipFile(fileobj=pipe, mode="wb", compresslevel=4, mtime=0) as packer,
-        tarfile.open(fileobj=packer, mode="w|", format=tarfile.PAX_FORMAT) as tar,
-    ):
+                shutil.copyfileobj(archive, pipe, PIECE)
+            else:
+                with gzip.GzipFile(fileobj=pipe, mode="wb", compresslevel=4, mtime=0) as packer:
+                    shutil.copyfileobj(archive, packer, PIECE)
+    pipe.flush()
+
+
+def _pack(source, packer):
+    with tarfile.open(fileobj=packer, mode="w|", format=tarfile.PAX_FORMAT) as tar:
         if isinstance(source, bytes):
             member = tarfile.TarInfo(FILE)
             member.size = len(source)
             tar.addfile(member, io.BytesIO(source))
         elif Path(source).is_dir():
             for name in sorted(os.listdir(source)):
-                if name not in LEFT_OUT:
-                    tar.add(Path(source, name), name, filter=_ours)
+                tar.add(Path(source, name), name, filter=_ours)
         else:
             tar.add(Path(source).resolve(), FILE, filter=_ours)
-    pipe.flush()
 
 
 def _ours(member):
