@@ -50,9 +50,8 @@ def install(cloud, faults, refused):
             return _not_implemented(cloud, self, action)
         except Exception:  # moto's own faults are many, and each would be a page of HTML to a client that reads XML
             cloud.log.exception("%s %s crashed", self.service_name, action)
-            return _error(
-                self, "InternalError", f"The local cloud failed in {action}: see {cloud.place.home}/cloud.log", 500
-            )
+            sentence = f"The local cloud failed in {action}: see {cloud.place.home}/cloud.log"
+            return _error(self, "InternalError", sentence, 500)
 
     BaseResponse.call_action = call_action
 

@@ -1,4 +1,4 @@
-"""The local cloud as one object: what its parts (EC2, databases, metrics, metadata) share and how they change it safely.
+"""The local cloud as one object: what its parts (EC2, databases, metrics, ...) share, and how they change it safely.
 
 Every request and every background change holds `cloud.lock`, so a part never sees another's half-made change. A change
 made inside `with cloud.change():` is on disk when the block ends; the endpoint wraps every writing request in one, so

@@ -1,4 +1,4 @@
-"""Whose keys the local cloud takes: its operator's, those its metadata service issued, and made-up ones; never real ones."""
+"""Whose keys the local cloud takes: its operator's, those it issued to machines, and made-up ones; never real ones."""
 
 import re
 import secrets

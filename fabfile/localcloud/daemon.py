@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -181,10 +181,8 @@ def stop(place=None, say=print):
 
 def _reap(pid):
     """Take note of its end if it is a child of this very process."""
-    try:
+    with suppress(ChildProcessError):  # somebody else's child, as is usual
         os.waitpid(pid, os.WNOHANG)
-    except ChildProcessError:
-        pass  # somebody else's child, as is usual
 
 
 def _deaf(place):

@@ -1,6 +1,5 @@
 """EC2 as the local cloud serves it: moto's backend and answers with the machines, volumes and firewalls in them."""
 
-import moto.ec2.models as ec2_models
 import moto.ec2.models.elastic_block_store as ebs
 import moto.ec2.models.elastic_network_interfaces as interfaces
 import moto.ec2.models.instance_types as instance_types
@@ -13,25 +12,28 @@ from moto.ec2.exceptions import EC2ClientError, InvalidVolumeIdError
 from moto.ec2.models import EC2Backend, ec2_backends
 from moto.ec2.models.elastic_network_interfaces import NetworkInterface
 from moto.ec2.responses import EC2Response
-from moto.iam.exceptions import NotFoundException as NoSuchProfile
+from moto.iam import iam_backends
 
 from . import images, tokens
 from .addresses import subnet
 from .cloud import ACCOUNT, REGION, ZONES
 from .drivers import DriverError
 from .firewalls import Enforcer, Firewalls
-from .instances import LocalInstance, Machines
+from .instances import Instances, LocalInstance
 from .volumes import LocalSnapshot, LocalVolume, Volumes
 
 # What changes things and is served. Other calls that moto would answer keep a record with nothing behind it: a lie.
-SERVED = set(
-    "RunInstances StartInstances StopInstances RebootInstances TerminateInstances ModifyInstanceAttribute "
-    "ModifyInstanceMetadataOptions MonitorInstances UnmonitorInstances CreateVolume DeleteVolume AttachVolume "
-    "DetachVolume ModifyVolume CreateSnapshot DeleteSnapshot CreateTags DeleteTags CreateSecurityGroup "
-    "DeleteSecurityGroup AuthorizeSecurityGroupIngress AuthorizeSecurityGroupEgress RevokeSecurityGroupIngress "
-    "RevokeSecurityGroupEgress ModifySecurityGroupRules UpdateSecurityGroupRuleDescriptionsIngress "
-    "UpdateSecurityGroupRuleDescriptionsEgress CreateKeyPair ImportKeyPair DeleteKeyPair "
-    "AssociateIamInstanceProfile DisassociateIamInstanceProfile ReplaceIamInstanceProfileAssociation".split()
+SERVED = frozenset(
+    """
+    RunInstances StartInstances StopInstances RebootInstances TerminateInstances MonitorInstances UnmonitorInstances
+    ModifyInstanceAttribute ModifyInstanceMetadataOptions
+    CreateVolume DeleteVolume AttachVolume DetachVolume ModifyVolume CreateSnapshot DeleteSnapshot
+    CreateTags DeleteTags CreateKeyPair ImportKeyPair DeleteKeyPair
+    CreateSecurityGroup DeleteSecurityGroup AuthorizeSecurityGroupIngress AuthorizeSecurityGroupEgress
+    RevokeSecurityGroupIngress RevokeSecurityGroupEgress ModifySecurityGroupRules
+    UpdateSecurityGroupRuleDescriptionsIngress UpdateSecurityGroupRuleDescriptionsEgress
+    AssociateIamInstanceProfile DisassociateIamInstanceProfile ReplaceIamInstanceProfileAssociation
+    """.split()  # noqa: SIM905 (forty quoted names in a column would be harder to read)
 )
 
 
@@ -43,7 +45,7 @@ class LocalInterface(NetworkInterface):
             self.public_ip = self.private_ip_address
 
 
-class LocalBackend(Machines, Volumes, Firewalls, EC2Backend):
+class LocalBackend(Instances, Volumes, Firewalls, EC2Backend):
     """moto's EC2 with something behind it."""
 
     @property
@@ -102,8 +104,6 @@ class LocalAnswers(EC2Response):
         return ActionResult(self._once("RunInstances", make))
 
     def _check_profile(self, profile):
-        from moto.iam import iam_backends
-
         backend = iam_backends[ACCOUNT]["aws"]
         known = backend.instance_profiles.values()
         for field, attribute in (("Name", "name"), ("Arn", "arn")):
@@ -284,6 +284,3 @@ def _volumes(cloud):
         for one in backend().volumes.values()
         if one.backed
     ]
-
-
-__all__ = ["NoSuchProfile", "SERVED", "backend", "ec2_models", "install"]

@@ -1,5 +1,7 @@
 """Security groups as packet filters: every address that a group guards, and what may pass to and from it."""
 
+from contextlib import suppress
+
 from moto.ec2.exceptions import EC2ClientError
 
 from .drivers import Guard, Rule, Unsupported
@@ -26,9 +28,8 @@ class Firewalls:
 
     def _referenced_groups(self, but):
         """The groups that rules of other groups than `but` speak of."""
-        rules = (
-            rule for group in self._groups() if group.id != but for rule in group.ingress_rules + group.egress_rules
-        )
+        others = [group for group in self._groups() if group.id != but]
+        rules = [rule for group in others for rule in group.ingress_rules + group.egress_rules]
         return {rule.source_group["GroupId"] for rule in rules if rule.source_group.get("GroupId")}
 
     def _groups(self):
@@ -85,8 +86,6 @@ class Enforcer:
     def __call__(self, cloud):
         wanted = self.backend().guards()
         if wanted != self.now:
-            try:
+            with suppress(Unsupported):  # no machines, so nothing to guard
                 cloud.drivers.network.guard(wanted)
-            except Unsupported:
-                pass  # no machines, so nothing to guard
             self.now = wanted

@@ -1,19 +1,14 @@
-"""EC2 instances with a machine behind each: moto keeps the record, the drivers keep the machine, this keeps them true."""
+"""EC2 instances with a machine behind each: what the API asks of them, and moto's record of one."""
 
 import base64
-import threading
-from datetime import timedelta
 
 from moto.ec2.exceptions import EC2ClientError, InvalidInstanceIdError
-from moto.ec2.models.instances import Instance, InstanceState, StateReason
+from moto.ec2.models.instances import Instance
 
 from . import images
 from .cloud import REGION, ZONES
-from .drivers import DriverError, MachineSpec
-
-CODES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64, "stopped": 80}
-LISTED = timedelta(hours=1)  # how long a terminated instance is still described
-HOSTLESS = "This local cloud runs without machines: {reason}"
+from .drivers import DriverError
+from .lifecycle import CODES, Lifecycle, enter, hostname, refuse_without_machines
 
 
 class LocalInstance(Instance):
@@ -73,32 +68,11 @@ class LocalInstance(Instance):
         return ""  # no name of AWS's leads here
 
 
-def hostname(address):
-    """The host name EC2 gives a machine: ip-10-213-0-5."""
-    return "ip-" + address.replace(".", "-")
-
-
-def enter(instance, state, code="", message=""):
-    """Put an instance into a state, with the reason AWS would show."""
-    instance._state = InstanceState(state, CODES[state])
-    instance._reason = message
-    instance.state_reason = StateReason(message, code)
-
-
-class Machines:
-    """The part of the EC2 backend that runs instances. `cloud` is set on the class, since moto makes the backends."""
-
-    cloud = None
-    _locks, _guard = {}, threading.Lock()
-    _rebooting = set()  # ids that may look lost for a moment
-
-    # -- what the API asks -----------------------------------------------------------------------------------------
+class Instances(Lifecycle):
+    """The part of the EC2 backend that takes calls about instances: checks as AWS does, then changes states."""
 
     def run_instances(self, image_id, count, user_data, security_group_names, **options):
-        if self.cloud.drivers.name == "processes":
-            raise EC2ClientError(
-                "Unsupported", HOSTLESS.format(reason="it has no root on a machine that can hold hosts.")
-            )
+        refuse_without_machines(self.cloud)
         self._check_launch(image_id, options)
         options["subnet_id"] = self._subnet(options)
         if not security_group_names and not options.get("security_group_ids") and not options.get("nics"):
@@ -108,7 +82,7 @@ class Machines:
         options["block_device_mappings"] = images.with_root(mappings, root)
         reservation = super().run_instances(image_id, count, user_data, security_group_names, **options)
         for instance in reservation.instances:
-            self.cloud.background(self._boot, instance.id)
+            self.cloud.background(self.boot, instance.id)
         return reservation
 
     def _check_launch(self, image_id, options):
@@ -140,7 +114,7 @@ class Machines:
                 enter(instance, "pending")
                 for nic in instance.nics.values():
                     nic.start()
-                self.cloud.background(self._boot, instance.id)
+                self.cloud.background(self.boot, instance.id)
         return found
 
     def stop_instances(self, instance_ids, force=False):
@@ -153,14 +127,14 @@ class Machines:
                 )
         for instance, before in found:
             if before.name == "running":
-                self._enter_by_user(instance, "stopping")
-                self.cloud.background(self._halt, instance.id, force)
+                self.enter_by_user(instance, "stopping")
+                self.cloud.background(self.halt, instance.id, force)
         return found
 
     def reboot_instances(self, instance_ids):
         found = self._in_state(instance_ids, {"running"}, "rebooted")
         for instance, _ in found:
-            self.cloud.background(self._reboot, instance.id)
+            self.cloud.background(self.reboot, instance.id)
         return [instance for instance, _ in found]
 
     def terminate_instances(self, instance_ids):
@@ -174,8 +148,8 @@ class Machines:
                 )
         for instance, before in found:
             if before.name not in ("shutting-down", "terminated"):
-                self._enter_by_user(instance, "shutting-down")
-                self.cloud.background(self._end, instance.id)
+                self.enter_by_user(instance, "shutting-down")
+                self.cloud.background(self.end, instance.id)
         return found
 
     def modify_instance_attribute(self, instance_id, key, value):
@@ -212,156 +186,6 @@ class Machines:
     def get_instance_by_id(self, instance_id):
         return next((instance for instance in self.instances() if instance.id == instance_id), None)
 
-    # -- what is true ----------------------------------------------------------------------------------------------
-
-    def instances(self):
-        return [instance for reservation in self.reservations.values() for instance in reservation.instances]
-
-    def machine_at(self, address):
-        """The instance that has an address, or None."""
-        return self.get_instance_by_id(self.cloud.addresses.owner(address) or "")
-
-    def reconcile(self):
-        """A machine that died or powered itself off is `stopped`; one terminated an hour ago is forgotten."""
-        for instance in self.instances():
-            if instance.state == "running" and instance.id not in self._rebooting and not self._runs(instance):
-                enter(instance, "stopped", "Client.InstanceInitiatedShutdown", "The machine powered off, or was lost")
-        for key, reservation in list(self.reservations.items()):
-            reservation.instances = [one for one in reservation.instances if not self._forgotten(one)]
-            if not reservation.instances:
-                del self.reservations[key]
-
-    def _runs(self, instance):
-        return self.cloud.drivers.machines.state(instance.id) == "running"
-
-    def _forgotten(self, instance):
-        return instance.ended is not None and self.cloud.clock() - instance.ended > LISTED
-
-    def resume(self):
-        """After a start of the daemon: finish what was under way, and boot again what `cloud.stop` powered off."""
-        again = self.cloud.keep.pop("resume", [])
-        unfinished = {"pending": self._boot, "stopping": self._halt, "shutting-down": self._end}
-        for instance in self.instances():
-            if instance.state in unfinished:
-                self.cloud.background(unfinished[instance.state], instance.id)
-            elif instance.state in ("running", "stopped") and self._runs(instance):
-                enter(instance, "running")
-            elif instance.state in ("running", "stopped") and instance.id in again:
-                enter(instance, "stopped")
-                self.start_instances([instance.id])
-        self.reconcile()
-
-    def power_off(self):
-        """For `cloud.stop`: power every machine off cleanly, and remember which to boot again."""
-        with self.cloud.change():
-            running = [instance.id for instance in self.instances() if instance.state in ("running", "pending")]
-            self.cloud.keep["resume"] = running
-        jobs = [self.cloud.executor.submit(self._halt, id) for id in running]
-        for job in jobs:
-            job.result()
-
-    # -- the work, in the background -------------------------------------------------------------------------------
-
-    def _boot(self, id):
-        with self._lock(id):
-            instance = self._record(id, "pending")
-            if not instance or self.cloud.stopping:
-                return
-            try:
-                self.cloud.drivers.machines.create(self._spec(instance))
-                self.bring_volumes(instance)
-                self.cloud.drivers.machines.start(id)
-            except DriverError as error:
-                self.cloud.log.error("%s did not start: %s", id, error)
-                with self.cloud.change():
-                    self._failed(instance, str(error))
-                return
-            with self.cloud.change():
-                if instance.state == "pending":
-                    instance.booted = True
-                    enter(instance, "running")
-
-    def _failed(self, instance, message):
-        """A start failed: a new instance is terminated, as on AWS; one that ran before is stopped again."""
-        if instance.state != "pending":
-            return
-        if getattr(instance, "booted", False):
-            enter(instance, "stopped", "Server.InternalError", f"Server.InternalError: {message}")
-            return
-        enter(instance, "shutting-down", "Server.InternalError", f"Server.InternalError: {message}")
-        self.cloud.background(self._end, instance.id)
-
-    def _halt(self, id, force=False):
-        with self._lock(id):
-            try:
-                self.cloud.drivers.machines.stop(id, force=force)
-            except DriverError as error:
-                self.cloud.log.error("%s did not stop: %s", id, error)
-            with self.cloud.change():
-                instance = self.get_instance_by_id(id)
-                if instance and instance.state in ("stopping", "running"):
-                    for nic in instance.nics.values():
-                        nic.stop()
-                    self._enter_by_user(instance, "stopped")
-
-    def _reboot(self, id):
-        with self._lock(id):
-            instance = self._record(id, "running")
-            if not instance:
-                return
-            self._rebooting.add(id)
-            try:
-                self.cloud.drivers.machines.reboot(id)
-            except DriverError as error:
-                self.cloud.log.error("%s did not reboot: %s", id, error)
-            finally:
-                self._rebooting.discard(id)
-
-    def _end(self, id):
-        with self._lock(id):
-            instance = self._record(id, "shutting-down")
-            if not instance:
-                return
-            self.cloud.drivers.machines.destroy(id)
-            with self.cloud.change():
-                self.release_volumes(instance)
-                self._release_interfaces(instance)
-                association = self.iam_instance_profile_associations.get(id)
-                if association:
-                    self.disassociate_iam_instance_profile(association.association_id)
-                reason = instance.state_reason
-                enter(instance, "terminated", reason.code, reason.message)
-                instance.ended = self.cloud.clock()
-
-    def _release_interfaces(self, instance):
-        for nic in instance.nics.values():
-            nic.subnet.del_subnet_ip(nic.private_ip_address)
-            self.enis.pop(nic.id, None)
-        instance.nics = {}
-        self.cloud.addresses.release(instance.id)
-
-    def _spec(self, instance):
-        key = self.key_pairs.get(instance.key_name)
-        return MachineSpec(
-            id=instance.id,
-            image=images.BY_ID[instance.image_id],
-            address=instance.private_ip,
-            hostname=hostname(instance.private_ip),
-            authorized_keys=(key.public_key.strip(),) if key else (),
-            user_data=user_data(instance),
-            memory=images.memory(instance.instance_type),
-            environment={
-                "AWS_ENDPOINT_URL": self.cloud.inside_url,
-                "AWS_REGION": REGION,
-                "AWS_DEFAULT_REGION": REGION,
-            },
-        )
-
-    def _record(self, id, state):
-        with self.cloud.lock:
-            instance = self.get_instance_by_id(id)
-            return instance if instance and instance.state == state else None
-
     def _in_state(self, ids, allowed, act):
         """[(instance, its state)] of all of them, or IncorrectInstanceState for the first that is in another state."""
         self.reconcile()
@@ -376,18 +200,3 @@ class Machines:
                     f"The instance '{id}' is not in a state from which it can be {act}.",
                 )
         return [(known[id], known[id]._state) for id in ids]
-
-    def _enter_by_user(self, instance, state):
-        since = self.cloud.clock().strftime("%Y-%m-%d %H:%M:%S GMT")
-        enter(instance, state, "Client.UserInitiatedShutdown", "Client.UserInitiatedShutdown: User initiated shutdown")
-        instance._reason = f"User initiated ({since})"
-
-    @classmethod
-    def _lock(cls, id):
-        with cls._guard:
-            return cls._locks.setdefault(id, threading.Lock())
-
-
-def user_data(instance):
-    """The instance's user data as bytes; b"" without."""
-    return base64.b64decode(instance.user_data.as_bytes()) if instance.user_data else b""

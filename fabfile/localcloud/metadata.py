@@ -1,4 +1,4 @@
-"""The metadata service of the machines (IMDSv2): each learns who it is, and its role's keys, by the address it asks from."""
+"""The machines' metadata service (IMDSv2): each learns who it is, and its role's keys, by the address it asks from."""
 
 import json
 import secrets
@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from .cloud import ACCOUNT, REGION
 from .credentials import SESSION
-from .instances import user_data
+from .lifecycle import user_data
 
 LONGEST = 21600  # seconds a token may live
 FRESH = 900  # seconds before their end that a role's keys are made anew

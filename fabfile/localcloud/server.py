@@ -104,7 +104,7 @@ class Daemon:
         return wsgi.Endpoint(cloud, self.credentials, faults, moto, simpledb)
 
     def _listen(self):
-        """Bind every port, so that a taken one is found before anything else is done; the kernel queues early callers."""
+        """Bind every port, so that a taken one is found before anything is done; the kernel queues early callers."""
         from . import ec2, metadata, names
 
         cloud, gateway = self.cloud, self.cloud.gateway

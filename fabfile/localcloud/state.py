@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 FORMAT = 1
+AWAY = "take this cloud away with `fab local cloud.destroy`"
 SERVICES = ("ec2", "rds", "cloudwatch", "secretsmanager", "ssm", "iam", "sts", "kms", "resourcegroupstaggingapi")
 
 _LOCKS = {type(threading.Lock()): threading.Lock, type(threading.RLock()): threading.RLock}
@@ -60,18 +61,14 @@ def read(path):
     """Put what `write` wrote back into moto, and return its `keep`; {} when nothing was saved. Raises Unreadable."""
     from moto.backends import get_backend
 
-    try:
-        file = open(path, "rb")
-    except FileNotFoundError:
+    if not path.exists():
         return {}
-    with file:
+    with open(path, "rb") as file:
         _check(path, file.readline())
         try:
             rows, keep = pickle.load(file)
         except (pickle.UnpicklingError, EOFError, AttributeError, ImportError) as error:
-            raise Unreadable(
-                f"{path} is damaged ({error}): take this cloud away with `fab local cloud.destroy`"
-            ) from error
+            raise Unreadable(f"{path} is damaged ({error}): {AWAY}") from error
     for name, backends in rows.items():
         store = get_backend(name)
         for account, region, backend in backends:
@@ -83,12 +80,11 @@ def _check(path, line):
     try:
         found = json.loads(line)
     except ValueError as error:
-        raise Unreadable(f"{path} is damaged: take this cloud away with `fab local cloud.destroy`") from error
+        raise Unreadable(f"{path} is damaged: {AWAY}") from error
     wanted = json.loads(json.dumps(stamp()))
     if found != wanted:
         raise Unreadable(
-            f"{path} was written by {_say(found)}, and this is {_say(wanted)}: run the version that wrote it, "
-            "or take this cloud away with `fab local cloud.destroy`"
+            f"{path} was written by {_say(found)}, and this is {_say(wanted)}: run the version that wrote it, or {AWAY}"
         )
 
 
@@ -98,7 +94,7 @@ def _say(found):
 
 
 class _Pickler(pickle.Pickler):
-    """What moto's objects hold that pickle does not know: private keys, locks, dicts with a constructor of their own."""
+    """What moto's objects hold that pickle does not know: private keys, locks, dicts with their own constructor."""
 
     def reducer_override(self, value):
         if isinstance(value, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):

@@ -3,12 +3,13 @@
 import re
 
 from moto.core.utils import utcnow
-from moto.ec2.exceptions import EC2ClientError, InvalidVolumeIdError
+from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models.block_device import BlockDeviceType
 from moto.ec2.models.elastic_block_store import Snapshot, Volume, VolumeAttachment, VolumeModification
 
 from .cloud import ZONES
 from .drivers import Busy, DriverError
+from .lifecycle import refuse_without_machines
 
 DEVICE = re.compile(r"/dev/(sd[a-z][1-9]?\d?|xvd[a-z]{1,2}|nvme\d+n1)")
 LARGEST = 16384  # GiB
@@ -60,20 +61,13 @@ class Volumes:
     def create_volume(self, size=None, zone_name=None, snapshot_id=None, backed=False, **options):
         """moto's, checked as AWS does; with `backed` a disk is made for it."""
         if backed:
-            self._refuse_without_hosts()
+            refuse_without_machines(self.cloud)
             size = self._check_new(size, zone_name, snapshot_id)
         volume = super().create_volume(size=size, zone_name=zone_name, snapshot_id=snapshot_id, **options)
         if backed:
             volume.backed, volume.phase = True, "creating"
             self.cloud.background(self._make_disk, volume.id)
         return volume
-
-    def _refuse_without_hosts(self):
-        if self.cloud.drivers.name == "processes":
-            raise EC2ClientError(
-                "Unsupported",
-                "This local cloud runs without machines: it has no root on a machine that can hold volumes.",
-            )
 
     def _check_new(self, size, zone, snapshot_id):
         if zone not in ZONES:
@@ -199,7 +193,7 @@ class Volumes:
         except Busy as error:
             raise EC2ClientError(
                 "VolumeInUse",
-                f"Volume '{volume_id}' is in use on '{instance_id}' ({error}): unmount it there first, or detach with Force",
+                f"Volume '{volume_id}' is in use on '{instance_id}': {error}",
             ) from error
 
     @staticmethod
@@ -325,6 +319,3 @@ class Volumes:
         for snapshot in self.snapshots.values():
             if snapshot.status == "pending":
                 self.cloud.background(self._copy, snapshot.volume.id, snapshot.id)
-
-
-__all__ = ["InvalidVolumeIdError", "LocalModification", "LocalSnapshot", "LocalVolume", "Volumes"]

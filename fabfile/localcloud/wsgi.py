@@ -1,4 +1,4 @@
-"""The endpoint as a WSGI application: administration, then who asks, then the call itself, saved before it is answered."""
+"""The endpoint as a WSGI application: administration, then who asks, then the call, saved before it is answered."""
 
 import io
 import json
@@ -52,9 +52,8 @@ class Endpoint:
         if refusal:
             return refuse(*refusal)
         if region not in (None, REGION) and service not in GLOBAL:
-            return refuse(
-                "OptInRequired", f"This local cloud has one region, {REGION}; the request was for {region}.", 403
-            )
+            sentence = f"This local cloud has one region, {REGION}; the request was for {region}."
+            return refuse("OptInRequired", sentence, 403)
         if service not in SERVED:
             return refuse("NotImplemented", f"This local cloud has no service {service}.", answers.NOT_IMPLEMENTED)
         if service == "sdb" and self.simpledb:
