@@ -8,16 +8,16 @@ from .wsgi import application, wrap
 __all__ = ["application", "install", "wrap"]
 
 
-def install(cloud):
+def install(cloud, **options):
     """Open the cloud's SimpleDB, as `cloud.parts["simpledb"]`; `wrap` then puts it before the rest of the endpoint.
 
     Its data is in the folder "simpledb" of the cloud's home, and its writes need no `cloud.change()`: each is on disk
-    before it is answered. Returns the SimpleDB.
+    before it is answered. `options` are those of api.open_service. Returns the SimpleDB.
     """
     from ..cloud import REGION
     from .api import open_service
 
-    simpledb = open_service(cloud.place.home / "simpledb", REGION)
+    simpledb = open_service(cloud.place.home / "simpledb", REGION, **options)
     cloud.parts["simpledb"] = simpledb
     cloud.report("simpledb", lambda _: simpledb.store.overview())
     cloud.at_stop(lambda _: simpledb.close())

@@ -18,10 +18,13 @@ def main(arguments=None):
     parser.add_argument("--port", type=int, default=8123, help="port to listen on; 0 picks a free one")
     parser.add_argument("--data", type=Path, required=True, help="folder of the data; made if it is not there")
     parser.add_argument("--region", default="us-west-2", help="region of requests whose host name tells none")
+    parser.add_argument("--lag", type=float, default=0.0, help="seconds a read without ConsistentRead may be behind")
+    parser.add_argument("--seed", type=int, default=0, help="decides how much of the lag each domain has")
+    parser.add_argument("--write-rate", type=float, help="writes a second and domain above which 503 is answered")
     options = parser.parse_args(arguments)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
     try:
-        simpledb = open_service(options.data, options.region)
+        simpledb = open_service(options.data, options.region, options.write_rate, lag=options.lag, seed=options.seed)
         server = Server((options.host, options.port), simpledb)
     except OSError as error:
         sys.exit(f"SimpleDB cannot start: {error}. Choose another --port or --data.")

@@ -7,8 +7,9 @@ from urllib.parse import parse_qsl
 
 from . import usage, wire
 from .errors import Refused
-from .operations import ACTIONS, VERSION, perform
+from .operations import ACTIONS, VERSION, WRITES, perform
 from .store import Store
+from .throttle import Throttle
 
 HEADERS = (("Content-Type", "text/xml"), ("Server", "Amazon SimpleDB"))
 LARGEST_BODY = 32 * 1024 * 1024  # bytes; a full batch, percent-encoded, is well below
@@ -35,10 +36,11 @@ class Request:
 class SimpleDB:
     """The service on one folder of data. Safe to use from many threads."""
 
-    def __init__(self, store, region):
-        """`store` is a Store; `region` serves requests that name none."""
+    def __init__(self, store, region, throttle=None):
+        """`store` is a Store, `throttle` a Throttle; `region` serves requests that name none."""
         self.store = store
         self.region = region
+        self.throttle = throttle or Throttle()
 
     def close(self):
         """Close the store."""
@@ -50,7 +52,10 @@ class SimpleDB:
         try:
             parameters = read_parameters(request)
             action = parameters.get("Action", "")
-            result = perform(self.store, self.region_of(request), parameters)
+            region = self.region_of(request)
+            if action in WRITES:
+                self.throttle.take(region, parameters.get("DomainName"))
+            result = perform(self.store, region, parameters)
             return 200, HEADERS, wire.success(action, result.xml, result.usage)
         except Refused as refused:
             return self._failure(action, refused)
@@ -71,9 +76,12 @@ class SimpleDB:
         return refused.status, HEADERS, wire.failure(refused, usage.refused(action))
 
 
-def open_service(folder, region, **limits):
-    """A SimpleDB whose data is in `folder` (made if it is not there). `limits` go to the Store."""
-    return SimpleDB(Store(folder, **limits), region)
+def open_service(folder, region, write_rate=None, **options):
+    """A SimpleDB whose data is in `folder` (made if it is not there).
+
+    `write_rate` is how many writes a second a domain takes before it answers 503; `options` are the Store's.
+    """
+    return SimpleDB(Store(folder, **options), region, Throttle(write_rate))
 
 
 def is_simpledb(request):

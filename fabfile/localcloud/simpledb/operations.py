@@ -11,6 +11,7 @@ from .errors import Refused
 from .select import select
 
 VERSION = "2009-04-15"
+WRITES = frozenset(["PutAttributes", "DeleteAttributes", "BatchPutAttributes", "BatchDeleteAttributes"])
 MOST_DOMAINS = 100  # in one page of ListDomains
 
 
@@ -58,8 +59,8 @@ def _list_domains(store, region, parameters):
 
 def _domain_metadata(store, region, parameters):
     name = form.domain(parameters)
-    with store.read() as snapshot:
-        found = snapshot.metadata(snapshot.domain(region, name))
+    with store.read_domain(region, name, consistent=True) as (snapshot, id):
+        found = snapshot.metadata(id)
     fields = {
         "ItemCount": found.items,
         "ItemNamesSizeBytes": found.item_bytes,
@@ -102,8 +103,8 @@ def _get_attributes(store, region, parameters):
     domain, item = form.domain(parameters), form.item_name(parameters)
     wanted = form.wanted_names(parameters)
     consistent = form.flag(parameters.get("ConsistentRead"), "ConsistentRead")
-    with store.read(consistent) as snapshot:
-        pairs = snapshot.pairs(snapshot.domain(region, domain), item)
+    with store.read_domain(region, domain, consistent) as (snapshot, id):
+        pairs = snapshot.pairs(id, item)
     found = [pair for pair in pairs if pair[0] in wanted] if wanted else pairs
     return Result(wire.attributes(found), usage.get(len({name for name, _ in found})))
 

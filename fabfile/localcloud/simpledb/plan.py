@@ -1,12 +1,12 @@
 """The way through the indexes: from a Query and a position to the SQL that gives the next rows."""
 
+from math import isqrt
+
 from .expressions import ITEM_NAME, And, Intersection, Or, Presence, Test, conjuncts, requires, shared_key
 from .filters import Fragment, item_filter, joined, value_filter
 from .like import prefix
 
-# So many candidates are always worth sorting; more of them only while they are a small part of the domain.
-SMALL_SET = 1000
-SMALL_PART = 20
+SMALL_SET = 1000  # so many candidates are always worth sorting
 
 
 def statement(query, snapshot, domain, position, most, small_set=SMALL_SET):
@@ -15,8 +15,11 @@ def statement(query, snapshot, domain, position, most, small_set=SMALL_SET):
     A position is what `position_of` said of the row before, or None for the start. `small_set` says up to how many
     candidates an index is asked for in any case; it changes the time a Select takes and never what it finds.
     """
-    bound = max(small_set, snapshot.size(domain) // SMALL_PART)
-    candidates = _candidates(query.where, snapshot, domain, bound)
+    # To fill a page, a walk looks at most * size / matches items: with fewer matches than this, sorting them is less.
+    bound = max(small_set, isqrt(most * snapshot.size(domain))) if small_set else 0
+    candidates = _candidates(query.where, snapshot, domain, small_set) or (
+        _candidates(query.where, snapshot, domain, bound) if bound > small_set else None
+    )
     if query.order is None:
         rows = _in_order_of("i.id", "ASC", query, candidates, domain, position)
     elif query.order.key is ITEM_NAME:

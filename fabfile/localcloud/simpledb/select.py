@@ -30,8 +30,7 @@ def select(store, region, expression, token=None, consistent=False, clock=time.m
     `clock` tells seconds, for the limit on a run; `small_set` is as in plan.statement.
     """
     query = parse(expression)
-    with store.read(consistent) as snapshot:
-        domain = snapshot.domain(region, query.domain)
+    with store.read_domain(region, query.domain, consistent) as (snapshot, domain):
         question = (query.domain, query.where, query.order)
         position = tokens.unpack(question, token)
         rows = _rows(query, snapshot, domain, position, clock, small_set)

@@ -3,11 +3,13 @@
 import queue
 import sqlite3
 import threading
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import Refused
+from .history import History
 from .like import matches
 
 # Items come back in the order of their ids, and a page ends at an id: AUTOINCREMENT never hands one out twice.
@@ -60,8 +62,11 @@ class Metadata:
 class Store:
     """The data of one local cloud, all regions. Safe to use from many threads; writes take turns."""
 
-    def __init__(self, folder, limits=Limits()):
-        """Open the store in `folder` (a path; made if it is not there)."""
+    def __init__(self, folder, limits=Limits(), lag=0.0, seed=0, clock=time.monotonic):
+        """Open the store in `folder` (a path; made if it is not there).
+
+        `lag` is for how many seconds a read that is not consistent may be behind; `seed` and `clock` as in History.
+        """
         Path(folder).mkdir(parents=True, exist_ok=True)
         self.limits = limits
         self._path = Path(folder) / "simpledb.sqlite"
@@ -69,10 +74,12 @@ class Store:
         self._turn = threading.Lock()
         self._writer = self._connect()
         self._writer.executescript(_SCHEMA)
+        self.history = History(self._connect, lag, seed, clock)
 
     def close(self):
         """Close every connection that is not in use."""
         with self._turn:
+            self.history.close()
             self._writer.close()
         while not self._idle.empty():
             self._idle.get_nowait().close()
@@ -113,11 +120,8 @@ class Store:
             return [dict(zip(("region", "domain", "items", "pairs"), row, strict=True)) for row in rows]
 
     @contextmanager
-    def read(self, consistent=True):
-        """A Snapshot of all data, unchanged while it is held.
-
-        With `consistent` it shows every write that has returned. Without, it could be older; it is as new here.
-        """
+    def read(self):
+        """A Snapshot of all data, unchanged while it is held; it shows every write that has returned."""
         try:
             connection = self._idle.get_nowait()
         except queue.Empty:
@@ -130,8 +134,25 @@ class Store:
             self._idle.put(connection)
 
     @contextmanager
+    def read_domain(self, region, name, consistent):
+        """(Snapshot, the domain's id). Raises NoSuchDomain.
+
+        A read that need not be `consistent` may see the domain as it was up to the lag ago; never from before it
+        was made.
+        """
+        with self.read() as present:
+            domain = present.domain(region, name)
+            if consistent:
+                yield present, domain
+                return
+            with self.history.state(region, name) as connection:
+                past = Snapshot(connection) if connection else present
+                yield (past if past.has(domain) else present), domain
+
+    @contextmanager
     def _writing(self):
         with self._turn:
+            self.history.keep()
             self._writer.execute("BEGIN IMMEDIATE")
             try:
                 yield self._writer
@@ -176,6 +197,10 @@ class Snapshot:
     def domain(self, region, name):
         """The domain's id. Raises NoSuchDomain."""
         return _found(_domain(self.connection, region, name))[0]
+
+    def has(self, domain):
+        """Whether there is a domain of this id."""
+        return self.connection.execute("SELECT 1 FROM domains WHERE id = ?", (domain,)).fetchone() is not None
 
     def size(self, domain):
         """The number of items in the domain of this id."""
