@@ -8,7 +8,7 @@ import moto.ec2.urls as urls
 from moto.core.responses import ActionResult, EmptyResult
 from moto.core.types import Base64EncodedString
 from moto.core.utils import utcnow
-from moto.ec2.exceptions import EC2ClientError, InvalidVolumeIdError
+from moto.ec2.exceptions import EC2ClientError, InvalidKeyPairFormatError, InvalidVolumeIdError
 from moto.ec2.models import EC2Backend, ec2_backends
 from moto.ec2.models.elastic_network_interfaces import NetworkInterface
 from moto.ec2.responses import EC2Response
@@ -159,8 +159,8 @@ class LocalAnswers(EC2Response):
     def import_key_pair(self):
         try:
             return super().import_key_pair()
-        except (ValueError, TypeError) as error:
-            raise EC2ClientError("InvalidKey.Format", "Key is not in valid OpenSSH public key format") from error
+        except InvalidKeyPairFormatError as error:
+            raise EC2ClientError("InvalidKey.Format", error.message) from error
 
     def create_volume(self):
         self.error_on_dryrun()

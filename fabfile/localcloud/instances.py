@@ -183,6 +183,9 @@ class Instances(Lifecycle):
         self.reconcile()
         return super().all_reservations(filters)
 
+    def get_reservations_by_instance_ids(self, instance_ids, filters=None):
+        return super().get_reservations_by_instance_ids(list(dict.fromkeys(instance_ids)), filters)
+
     def get_instance_by_id(self, instance_id):
         return next((instance for instance in self.instances() if instance.id == instance_id), None)
 

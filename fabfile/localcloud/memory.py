@@ -1,11 +1,18 @@
-"""Drivers with nothing behind them: for tests of the resources and of the endpoint, and for nothing else."""
+"""Drivers with nothing behind them: for tests of the resources and of the endpoint, and for nothing else.
 
+What they know is in files under `<home>/memory`, so that it outlives a kill of the daemon, as real things do, and so that
+a test can look and meddle from outside: a machine's file holds its state; a file in `mounted` named like a volume makes
+it busy; the file `no-start` makes every boot fail.
+"""
+
+import dataclasses
+import json
 import threading
-from pathlib import Path
 
 from .drivers import Busy, DriverError, Drivers
 
 AUTHORITY = "-----BEGIN CERTIFICATE-----\nnothing stands behind the memory drivers\n-----END CERTIFICATE-----\n"
+HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFxGTMrXPuGBW4gS0ygdDk7/MiOzLHhMTyCIrzO0UySa root@memory"
 
 
 class Network:
@@ -13,35 +20,36 @@ class Network:
 
     gateway = "127.213.0.1"
 
-    def __init__(self):
-        self.guards = []
+    def __init__(self, home):
+        self.home = home
 
     def up(self):
+        self.home.mkdir(parents=True, exist_ok=True)
         return "127.213.0.0/16"
 
     def guard(self, guards):
-        self.guards = list(guards)
+        (self.home / "guards.json").write_text(json.dumps([dataclasses.asdict(guard) for guard in guards]))
 
     def down(self):
-        self.guards = []
+        pass
 
 
 class Machines:
-    """Machines as words: absent, stopped, running. They outlive a kill of the daemon, as real ones do: a file each."""
+    """Machines as words: absent, stopped, running."""
 
     def __init__(self, home):
-        self.home = Path(home) / "memory-machines"
-        self.specs = {}
+        self.home = home
 
     def create(self, spec):
-        self.specs[spec.id] = spec
-        self.home.mkdir(parents=True, exist_ok=True)
         if self.state(spec.id) == "absent":
             self._put(spec.id, "stopped")
+        (self.home / "specs.json").write_text(json.dumps(dataclasses.asdict(spec), default=bytes.decode))
 
     def start(self, id):
         if self.state(id) == "absent":
             raise DriverError(f"there is no machine {id}")
+        if (self.home / "no-start").exists():
+            raise DriverError(f"{id} does not answer")
         self._put(id, "running")
 
     def stop(self, id, force=False):
@@ -59,11 +67,8 @@ class Machines:
         return path.read_text() if path.exists() else "absent"
 
     def console(self, id):
-        return (
-            f"booted {id}\n-----BEGIN SSH HOST KEY KEYS-----\n"
-            "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFxGTMrXPuGBW4gS0ygdDk7/MiOzLHhMTyCIrzO0UySa root@memory\n"
-            "-----END SSH HOST KEY KEYS-----\n"
-        )
+        keys = f"-----BEGIN SSH HOST KEY KEYS-----\n{HOST_KEY}\n-----END SSH HOST KEY KEYS-----\n"
+        return f"booted {id}\n{keys}" if self.state(id) != "absent" else ""
 
     def cpu(self, id):
         return 1.0 if self.state(id) == "running" else None
@@ -76,36 +81,38 @@ class Machines:
 
 
 class Disks:
-    """Volumes and snapshots as sizes. `busy` holds the ids of volumes that a test calls mounted."""
+    """Volumes and snapshots as sizes in GiB."""
 
-    def __init__(self):
-        self.volumes, self.snapshots, self.attached, self.busy = {}, {}, {}, set()
+    def __init__(self, home):
+        self.home = home
 
     def create(self, id, gib, snapshot=""):
-        self.volumes.setdefault(id, gib)
+        self._put(id, gib)
 
     def delete(self, id):
-        self.volumes.pop(id, None)
+        (self.home / id).unlink(missing_ok=True)
 
     def attach(self, id, machine, device):
-        self.attached[id] = (machine, device)
+        pass
 
     def detach(self, id, machine, force=False):
-        if id in self.busy and not force:
-            raise Busy(f"{id} is mounted on {machine}")
-        self.attached.pop(id, None)
+        if (self.home / "mounted" / id).exists() and not force:
+            raise Busy(f"{id} is still mounted on {machine}; unmount it there, or detach it by force")
 
     def grow(self, id, gib):
-        self.volumes[id] = gib
+        self._put(id, gib)
 
     def snapshot(self, id, snapshot):
-        self.snapshots[snapshot] = self.volumes.get(id)
+        self._put(snapshot, (self.home / id).read_text())
 
     def delete_snapshot(self, snapshot):
-        self.snapshots.pop(snapshot, None)
+        (self.home / snapshot).unlink(missing_ok=True)
 
     def backing(self, id):
-        return {"file": None, "loop": None, "bytes": 0}
+        return {"file": str(self.home / id), "loop": None, "bytes": 0}
+
+    def _put(self, id, gib):
+        (self.home / id).write_text(str(gib))
 
 
 class Databases:
@@ -160,4 +167,5 @@ class Databases:
 
 def drivers(place):
     """The set for `place`."""
-    return Drivers("memory", Network(), Machines(place.home), Disks(), Databases())
+    home = place.home / "memory"
+    return Drivers("memory", Network(home), Machines(home), Disks(home), Databases())
