@@ -1,4 +1,4 @@
-"""The cgroups of a cloud's machines: by them every process is found again, counted and bounded, with no state but names.
+"""The cgroups of a cloud's machines: by them each process is found again, counted and bounded, with no state but names.
 
 Each machine has one group, `<prefix>/<name>`, in every hierarchy of this kernel (one on cgroup v2, one for each
 controller on v1), with three leaves, since v2 forbids processes in a group that has groups: `keeper` (the

@@ -69,7 +69,7 @@ def _translation(wires):
 def _chains(wires):
     ours, answers = f'"{wires.prefix}-*"', "ct state established,related accept"
     lines = ["chain forward {", "type filter hook forward priority filter; policy accept;"]
-    lines += [f'iifname "{uplink}" oifname != "hy*" drop' for uplink in wires.quiet]
+    lines += [f'iifname "{uplink}" oifname != "hy*" ct state new drop' for uplink in wires.quiet]
     lines += [f"iifname != {ours} oifname != {ours} accept", answers, f"iifname != {ours} drop"]
     lines += ["ct state invalid drop", "jump leaving", f"oifname {ours} jump arriving", "}"]
     lines += ["chain output {", "type filter hook output priority filter; policy accept;"]

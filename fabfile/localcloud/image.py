@@ -63,7 +63,7 @@ class Images:
             raise DriverError(f"there is no image {name}; there are {', '.join([BASE, *LAYERS])}")
         base = self.folders(BASE)
         recipe = {"base": base[0].name, "packages": LAYERS[name]}
-        return [self._made(name, recipe, lambda folder: self._layer(name, base[0], folder)), *base]
+        return [self._made(name, recipe, lambda folder, lock: self._layer(name, base[0], folder, lock)), *base]
 
     def ready(self, name):
         """Whether asking for the image costs nothing."""
@@ -93,18 +93,18 @@ class Images:
             return folder
         folder.parent.mkdir(parents=True, exist_ok=True)
         self.archives.mkdir(parents=True, exist_ok=True)
-        with _locked(folder.parent / "lock"):
+        with _locked(folder.parent / "lock") as lock:
             if folder.is_dir():
                 return folder
-            for left in folder.parent.glob("*.building"):
-                shutil.rmtree(left)
+            for left in folder.parent.glob("*.*"):  # of a build that was killed
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
             building = folder.with_suffix(".building")
             building.mkdir()
-            make(building)
+            make(building, lock)
             building.rename(folder)
         return folder
 
-    def _debootstrap(self, folder):
+    def _debootstrap(self, folder, lock):
         self.say(f"making the image {BASE} (once on this machine, about a minute)")
         archives, lists = self.archives, folder.with_suffix(".list")
         lists.write_text(self.sources.lines(SUITE))
@@ -113,15 +113,17 @@ class Images:
         dpkg = ["force-unsafe-io", "path-exclude=/usr/share/man/*", "path-exclude=/usr/share/locale/*"]
         dpkg += ["path-exclude=/usr/share/doc/*", "path-include=/usr/share/doc/*/copyright"]
         # A hard link costs nothing, and is whole from its first moment: no lock is needed.
-        bring = f'mkdir -p "$1/var/cache/apt/archives"; cp -ln {archives}/*.deb "$1/var/cache/apt/archives/" 2>/dev/null || true'
-        keep = f'cp -ln "$1"/var/cache/apt/archives/*.deb {archives}/ || true'
+        inside = '"$1"/var/cache/apt/archives'
+        bring = f"mkdir -p {inside}; cp -ln {archives}/*.deb {inside}/ 2>/dev/null || true"
+        keep = f"cp -ln {inside}/*.deb {archives}/ || true"
         self._run(
-            ["mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", "--format=directory"]
+            ["mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory"]
             + [f"--include={','.join(PACKAGES)}", f"--keyring={packages.KEYRING}"]
             + [f"--aptopt={setting}" for setting in settings]
             + [f"--dpkgopt={option}" for option in dpkg]
             + ["--skip=essential/unlink", "--skip=cleanup/apt/lists", f"--hook-dir={MERGED_USR}"]
-            + [f"--setup-hook={bring}", f"--customize-hook={keep}", SUITE, str(folder), str(lists)]
+            + [f"--setup-hook={bring}", f"--customize-hook={keep}", SUITE, str(folder), str(lists)],
+            lock,
         )
         lists.unlink()
         self._furnish(folder)
@@ -132,7 +134,11 @@ class Images:
         for left in [*root.glob("etc/ssh/ssh_host_*"), root / "var/lib/dbus/machine-id", root / "etc/resolv.conf"]:
             left.unlink(missing_ok=True)
         (root / "etc/machine-id").write_text("")
-        shutil.copytree(ROOTFS, root, dirs_exist_ok=True)
+        for file in (file for file in ROOTFS.rglob("*") if file.is_file()):
+            there = root / file.relative_to(ROOTFS)
+            there.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, there)
+            there.chmod(0o755 if there.parent.name == "sbin" else 0o644)  # in a checkout, modes depend on its owner
         for unit in MASKED:
             _link(root / "etc/systemd/system" / unit, "/dev/null")
         for unit, target in UNITS.items():
@@ -155,33 +161,39 @@ class Images:
             (root / "usr/local/share/ca-certificates" / name).write_text(pem)
         run(["chroot", str(root), "update-ca-certificates"])
         pip = {"cache-dir": f"/{PIP_CACHE}", "cert": "/etc/ssl/certs/ca-certificates.crt", **dict(self.sources.pip)}
-        pip |= {"disable-pip-version-check": "true"} | {"proxy": proxy for _, proxy in self.sources.proxies}
+        pip |= {"disable-pip-version-check": "true"}
+        pip |= {"proxy": self.sources.proxies[-1][1]} if self.sources.proxies else {}
         lines = "".join(f"{option} = {value}\n" for option, value in pip.items())
         (root / "etc/pip.conf").write_text(f"[global]\n{lines}")
 
-    def _layer(self, name, base, folder):
+    def _layer(self, name, base, folder, lock):
         """Install over the base in a mount namespace of its own, which ends with the shell, however that ends."""
         self.say(f"making the image {name} (once on this machine)")
         work, root = folder.with_suffix(".work"), folder.with_suffix(".root")
         for path in (work, root):
-            shutil.rmtree(path, ignore_errors=True)
             path.mkdir()
         script = ROOTFS.with_name("layer.sh")
         disabled = " ".join(DISABLED.get(name, ()))
         self._run(
-            ["unshare", "--mount", "--propagation", "slave", "sh", str(script)]
-            + [str(base), str(folder), str(work), str(root), str(self.archives), disabled, *LAYERS[name]]
+            ["sh", str(script), str(base), str(folder), str(work), str(root), str(self.archives)]
+            + [disabled, *LAYERS[name]],
+            lock,
         )
         shutil.rmtree(work)
         root.rmdir()
         self.say(f"the image {name} is there")
 
-    def _run(self, argv):
-        """Run a builder in a cgroup of this cloud, where its sweep finds it if we are killed meanwhile."""
+    def _run(self, argv, lock):
+        """Run a builder in a cgroup of this cloud, where its sweep finds it if we are killed meanwhile.
+
+        It has a mount namespace of its own: nothing stays mounted where the next one clears up. It holds the lock as
+        well, so that until it has ended too, nobody else builds in the same place.
+        """
         group = f"{self.place.prefix}/image"
         cgroups.make(group, leaves=("keeper",))
         environment = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "TMPDIR": "/tmp"}
-        run(cgroups.entering(group, "keeper", argv), environment=environment, name=f"making an image with {argv[0]}")
+        entered = cgroups.entering(group, "keeper", ["unshare", "--mount", "--propagation", "slave", *argv])
+        run(entered, environment=environment, name=f"making an image with {argv[0]}", keep_open=(lock,))
 
 
 def _link(path, target):
@@ -195,4 +207,4 @@ def _locked(file):
     """Alone among all processes of this machine; the kernel opens the lock when its holder dies."""
     with open(file, "w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+        yield handle.fileno()

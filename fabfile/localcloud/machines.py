@@ -92,13 +92,14 @@ class RealMachines:
         """End it and remove its disk and network. Volumes are detached, never deleted. Idempotent."""
         with self._alone(id):
             folder = self.folder(id)
+            address = self._spec(id)[0].address if self.state(id) != "absent" else ""
             if folder.exists():
                 (folder / "stop").touch()
             cgroups.kill(self.group(id))
             for volume in self.volumes(id):
                 for loop in attachments.loops(volume.file):
                     run(["losetup", "--detach", loop])
-            self.network.unplug(id)
+            self.network.unplug(id, address)
             cgroups.remove(self.group(id))
             shutil.rmtree(folder, ignore_errors=True)
 

@@ -127,7 +127,8 @@ class RealNetwork:
             metadata_port=self.metadata_port,
             names_port=self.names_port,
             endpoint_port=self.endpoint_port,
-            quiet=tuple(uplink for uplink, value in former.items() if value == "0"),
+            # Where someone else has this machine forward, that is no matter of ours.
+            quiet=() if _forwards() else tuple(uplink for uplink, value in former.items() if value == "0"),
             comment=" ".join(f"{uplink}={value}" for uplink, value in former.items()),
         )
         run(["nft", "-f", "-"], input=filters.table(wires, self._guards).encode())
@@ -206,7 +207,7 @@ def _restore_forwarding(prefix):
         others |= set(_former(other)) if other != prefix else set()
     restored = []
     for uplink, value in _former(prefix).items():
-        if uplink not in others and (CONF / uplink).exists() and _forwarding(uplink) != value:
+        if uplink not in others and not _forwards() and (CONF / uplink).exists() and _forwarding(uplink) != value:
             _set_forwarding(uplink, value)
             restored.append(f"forwarding of {uplink}")
     return restored
@@ -239,6 +240,11 @@ def _routes():
     """Every network this machine has a route or an address in."""
     routes = json.loads(run(["ip", "-json", "-4", "route", "show", "table", "all"]).stdout or "[]")
     return [ipaddress.ip_network(route["dst"]) for route in routes if route["dst"] != "default"]
+
+
+def _forwards():
+    """Whether someone (Docker, an administrator) has set this machine as a whole to forward; we never do."""
+    return (CONF.parent / "ip_forward").read_text().strip() == "1"
 
 
 def _forwarding(link):
