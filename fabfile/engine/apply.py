@@ -44,6 +44,7 @@ mkdir -m 700 "$S"
 go=y
 try() {
   [ -n "$go" ] || return 0
+  echo "begin $1"
   in=/dev/null
   [ ! -e "$S/$1" ] || in=$S/$1
   (set -e; "step$1") <"$in" >"$S/out" 2>&1 9>&-
@@ -83,7 +84,7 @@ journal() { journalctl -u "$1" -n 15 -o cat --no-pager 2>/dev/null; exit 1; }
 def change(operations, needed):
     """The script that makes the operations at the positions `needed` so, and the archive (bytes) it reads after that.
 
-    It prints `done N` or `failed N CODE` (and the output's last lines) for each, and the facts again in the end.
+    For each it prints `begin N`, then `done N` or `failed N CODE` (and the output's last lines); then the facts anew.
     """
     needed = sorted(needed)
     restarts = _restarts(operations)

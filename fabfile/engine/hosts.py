@@ -1,6 +1,7 @@
 """Our machines over SSH: look at operations, make them so, run a command, send files; connections are kept open."""
 
 import base64
+import re
 import threading
 import time
 from dataclasses import dataclass, field
@@ -134,6 +135,25 @@ class Connections:
         if result.code:
             raise Failure(f"{host.name}: {target} could not be put in place: {_last(result.err or result.out)}")
 
+    def reboot(self, host, wait=180.0):
+        """Restart a machine and come back when it answers again, after a real restart; within `wait` seconds."""
+        read = "cat /proc/sys/kernel/random/boot_id"
+        before, end = self.run(host, read, timeout=LOOK).out, self._clock.monotonic() + wait
+        # Let go of the channel first: sshd would wait for it, or cut it off in the middle.
+        self.run(host, "(sleep 0.5; systemctl reboot) </dev/null >/dev/null 2>&1 &", timeout=LOOK)
+        while True:
+            self.forget(host)
+            left = end - self._clock.monotonic()
+            try:
+                if self.run(host, read, timeout=LOOK, wait=max(left, 0)).out != before:
+                    return
+            except Failure:
+                if left <= 0:
+                    raise Failure(
+                        f"{host.name}: not back {wait:.0f} s after its restart: look at its console"
+                    ) from None
+            self._clock.sleep(PAUSES[0])
+
     # One conversation
 
     def _converge(self, talk, operations, run):
@@ -145,9 +165,9 @@ class Connections:
             needed = {place for place, (state, _) in enumerate(results) if state == "needed"} - run.done
             if run.bad or not needed:
                 break
-            talk.doing = "changing it"
+            talk.doing = "getting ready to change it"
             talk.send(ssh.counted(*change(operations, needed)))
-            text = talk.until(END)
+            text = talk.until(END, progress=lambda text: _note(talk, operations, text))
             self._report(text, operations, needed, run)
             results = compare(operations, answer(text), run.done)
         return results
@@ -226,6 +246,13 @@ class Connections:
                 except (OSError, ValueError, TypeError, paramiko.SSHException) as error:
                     raise Failure(f"the SSH key {path or '(none named)'} cannot be used: {error}") from None
             return self._keys[path]
+
+
+def _note(talk, operations, text):
+    """Remember which operation is being made, for the case that the connection is lost on it."""
+    begun = re.findall(r"^begin (\d+)$", text, re.MULTILINE)
+    if begun:
+        talk.doing = f"making {operations[int(begun[-1])]}"
 
 
 def _outcomes(operations, run, results, diffs):

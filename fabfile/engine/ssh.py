@@ -107,12 +107,18 @@ def counted(text, more=b""):
     return b"%d\n" % len(data) + data + more
 
 
+def _last_lines(data):
+    return "; ".join(line for line in data.decode(errors="replace").strip().splitlines()[-5:] if line.strip())
+
+
 class Talk:
     """One command running as root on the other side. Use it as a context manager."""
 
+    channel = None
+
     def __init__(self, host, transport, command, doing):
         """Start `command` (sh) on `transport`; `doing` says in error messages what was going on."""
-        self.host, self.doing, self.heard = host, doing, b""
+        self.host, self.doing, self.tail = host, doing, b""
         become = "" if host.user == "root" else "sudo -n "
         long = len(command.encode()) > LONGEST_ARGUMENT
         text = 'IFS= read -r n; eval "$(head -c "$n")"' if long else command
@@ -137,21 +143,24 @@ class Talk:
 
     def lost(self, why=""):
         """The Failure for a connection, or a shell on the other side, that ended too early."""
-        said = self.heard.decode(errors="replace").strip().splitlines()[-5:]
-        with contextlib.suppress(OSError, paramiko.SSHException):
-            while self.channel.recv_stderr_ready() and (more := self.channel.recv_stderr(SLICE)):
-                said += more.decode(errors="replace").strip().splitlines()[-5:]
-        last = "; ".join(line for line in said if line.strip())
-        if last.startswith("sudo: "):
-            return self._not_root(last)
+        name, said = self.host.name, _last_lines(self.tail + self._errors())
+        if self.host.user != "root" and said.startswith("sudo: "):
+            return Failure(f"{name}: {self.host.user} cannot become root there ({said}): let it use sudo")
+        last = f": {said}" if said else ""
+        if self.channel and self.channel.exit_status_ready() and self.channel.exit_status != -1:
+            return Failure(f"{name}: {self.doing}: the shell there ended with code {self.channel.exit_status}{last}")
         reason = f" ({why})" if why else ""
         return Failure(
-            f"{self.host.name}: the connection was lost{reason} while: {self.doing}. "
-            f"{'Last lines: ' + last + '. ' if last else ''}Run it again: it goes on from there"
+            f"{name}: the connection was lost{reason} while {self.doing}{last}. Run it again: it goes on there"
         )
 
-    def _not_root(self, said):
-        return Failure(f"{self.host.name}: {self.host.user} cannot become root there ({said}): let it use sudo")
+    def _errors(self):
+        """What has come on standard error and was not read."""
+        errors = b""
+        with contextlib.suppress(OSError, paramiko.SSHException):
+            while self.channel and self.channel.recv_stderr_ready() and (more := self.channel.recv_stderr(SLICE)):
+                errors += more
+        return errors
 
     def send(self, data):
         """Send bytes, at full speed and in whole packets."""
@@ -160,19 +169,24 @@ class Talk:
             for start in range(0, len(view), SLICE):
                 self.channel.sendall(bytes(view[start : start + SLICE]))
 
-    def until(self, mark, timeout=None):
-        """The text up to and with `mark`, which ends what the other side has to say for now."""
-        self.heard, mark = b"", mark.encode()
+    def until(self, mark, timeout=None, progress=None):
+        """The text up to and with `mark`, which ends what the other side has to say for now.
+
+        `progress(text)` is called with all that came so far, whenever more has come.
+        """
+        heard, mark = b"", mark.encode()
         self.channel.settimeout(timeout)
-        while not self.heard.endswith(mark):
+        while not heard.endswith(mark):
             try:
                 data = self.channel.recv(1 << 16)
             except TimeoutError:
-                raise Failure(f"{self.host.name}: nothing heard for {timeout:.0f} s while: {self.doing}") from None
+                raise Failure(f"{self.host.name}: nothing heard for {timeout:.0f} s while {self.doing}") from None
             if not data:
                 raise self.lost()
-            self.heard += data
-        return self.heard.decode(errors="surrogateescape")
+            heard += data
+            if progress:
+                progress(heard.decode(errors="replace"))
+        return heard.decode(errors="surrogateescape")
 
     def close_input(self):
         """Say that nothing more will be sent."""
@@ -188,7 +202,7 @@ class Talk:
         while not self._ended():
             left = max(0.0, end - time.monotonic()) if end else 60.0
             if end and not left:
-                raise Failure(f"{self.host.name}: not done in {timeout:.0f} s: {self.doing}")
+                raise Failure(f"{self.host.name}: not done in {timeout:.0f} s, while {self.doing}")
             # At the streams' end the poll object is ready for ever, though the command may still run.
             if self.channel.eof_received:
                 self.channel.status_event.wait(left)
@@ -205,12 +219,11 @@ class Talk:
                         each_line(line.decode(errors="replace"))
         if each_line and partial:
             each_line(partial.decode(errors="replace"))
-        self.heard = bytes(heard[-4000:])
-        if self.channel.exit_status == -1:
+        result = Result(self.channel.exit_status, heard.decode(errors="replace"), errors.decode(errors="replace"))
+        self.tail = bytes(heard[-4000:] + errors[-4000:])
+        if result.code == -1 or (self.host.user != "root" and result.err.startswith("sudo: ")):
             raise self.lost()
-        if self.host.user != "root" and errors.startswith(b"sudo: "):
-            raise self._not_root(errors.decode(errors="replace").strip())
-        return Result(self.channel.exit_status, heard.decode(errors="replace"), errors.decode(errors="replace"))
+        return result
 
     def _ended(self):
         """True once nothing more can come: both streams at their end and read empty."""

@@ -15,10 +15,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from fabfile.engine.fleet import each  # noqa: E402
-from fabfile.engine.hosts import Connections  # noqa: E402
-from fabfile.engine.operations import Directory, File, Package, User  # noqa: E402
-from tests.ops.sshd import running  # noqa: E402
+from fabfile.engine.fleet import each
+from fabfile.engine.hosts import Connections
+from fabfile.engine.operations import Directory, File, Package, User
+from tests.ops.sshd import running
 
 
 def operations(folder):
@@ -81,10 +81,9 @@ def main(count=10):
             pool.apply(replace(hosts[0], port=relay.port), wanted)
         first, again = min(once(hosts, wanted) for _ in range(3))
     print(f"20 operations on {count} machines, nothing to do")
-    print(
-        f"new connections:  {first[0]:.2f} s, {first[1] / count * 1000:.1f} ms of our CPU each, {relay.turns} turns each"
-    )
-    print(f"open connections: {again[0]:.2f} s, {again[1] / count * 1000:.1f} ms of our CPU each")
+    each_new, each_open = first[1] / count * 1000, again[1] / count * 1000  # milliseconds
+    print(f"new connections:  {first[0]:.2f} s, {each_new:.1f} ms of our CPU each, {relay.turns} turns each")
+    print(f"open connections: {again[0]:.2f} s, {each_open:.1f} ms of our CPU each")
 
 
 if __name__ == "__main__":

@@ -26,7 +26,8 @@ PasswordAuthentication no
 KbdInteractiveAuthentication no
 MaxStartups 100
 LogLevel ERROR
-"""
+SetEnv SHLVL=5
+"""  # SHLVL: bash, started by sshd at the first level, would read whatever this machine's root has in its .bashrc
 
 
 @dataclass(frozen=True)

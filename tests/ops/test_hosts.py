@@ -219,7 +219,7 @@ def test_lines_are_told_as_they_come(stone, pool, tmp_path):
 
 
 def test_a_command_that_takes_too_long_is_given_up_by_name(stone, pool):
-    with pytest.raises(Failure, match="stone: not done in 1 s"):
+    with pytest.raises(Failure, match="stone: not done in 1 s, while running a command"):
         pool.run(stone.host, "sleep 30", timeout=1)
 
 
@@ -247,9 +247,9 @@ def test_a_connection_lost_in_the_middle_is_one_sentence(stone, pool, tmp_path):
     with pytest.raises(Failure) as told:
         pool.apply(stone.host, operations)
 
-    assert str(told.value).startswith("stone: the connection was lost")
-    assert "while: changing it" in str(told.value)
-    assert str(told.value).endswith("Run it again: it goes on from there")
+    assert (
+        str(told.value) == "stone: the connection was lost while making pull the plug. Run it again: it goes on there"
+    )
 
 
 def test_another_host_key_than_the_pinned_one_is_refused_with_both_named(stone, pool, tmp_path):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from fabfile.engine.errors import Failure
 from fabfile.engine.hosts import Connections, Host
 from fabfile.engine.operations import Command, File, Package, Service
 from tests.cloud.conftest import ground, host_keys, place  # noqa: F401 - fixtures
@@ -115,3 +116,23 @@ def test_a_package_brings_its_service(machine, pool):
 
     assert states(pool.apply(machine, operations)) == ["changed", "changed"]
     assert states(pool.apply(machine, operations)) == ["ok", "ok"]
+
+
+def test_a_machine_restarts_and_comes_back(machine, pool):
+    read = "cat /proc/sys/kernel/random/boot_id"
+    before = pool.run(machine, read).out
+
+    pool.reboot(machine)
+
+    assert pool.run(machine, read).out != before
+    assert states(pool.facts(machine, (Service("ssh"),))) == ["ok"]
+
+
+def test_a_login_that_may_not_become_root_is_said_so(machine, pool, ground):  # noqa: F811
+    ground.said("i-services", "mv /etc/sudoers.d /etc/sudoers.off")
+    try:
+        for act in (lambda: pool.facts(machine, wanted()), lambda: pool.run(machine, "true")):
+            with pytest.raises(Failure, match="services: admin cannot become root there .*let it use sudo"):
+                act()
+    finally:
+        ground.said("i-services", "mv /etc/sudoers.off /etc/sudoers.d")
