@@ -13,8 +13,10 @@ from .throttle import Throttle
 
 HEADERS = (("Content-Type", "text/xml"), ("Server", "Amazon SimpleDB"))
 LARGEST_BODY = 32 * 1024 * 1024  # bytes; a full batch, percent-encoded, is well below
+EXPORTS = "/v2/"  # paths of another API at the same host, which speaks JSON
 OLDEST_REGION = "us-east-1"  # whose endpoint has no region in its name
 
+_NO_EXPORTS = (("Content-Type", "application/json"), ("x-amzn-ErrorType", "NotImplemented"))
 _HOST = re.compile(r"sdb(?:\.([a-z]{2}(?:-[a-z]+)+-[0-9]))?\.", re.IGNORECASE)
 _SCOPE = re.compile(r"Credential=[^/,\s]+/[0-9]{8}/([a-z0-9-]+)/sdb/")
 
@@ -48,6 +50,9 @@ class SimpleDB:
 
     def answer(self, request):
         """(status, headers, body) for a Request; headers as a tuple of (name, value)."""
+        if request.path.startswith(EXPORTS):
+            log.warning("not implemented: %s", request.path)
+            return 501, _NO_EXPORTS, b'{"message": "Exports of domains are not part of this SimpleDB."}'
         action = ""
         try:
             parameters = read_parameters(request)

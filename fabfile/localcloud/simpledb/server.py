@@ -37,10 +37,6 @@ class Server(socketserver.ThreadingTCPServer):
         return f"http://{host}:{port}"
 
 
-class _Bad(Exception):
-    """The bytes on the connection are not a request that can be answered and followed by another."""
-
-
 class _Connection(socketserver.StreamRequestHandler):
     """Reads requests by hand: http.server's way through the e-mail parser takes longer than a Get."""
 
@@ -51,8 +47,7 @@ class _Connection(socketserver.StreamRequestHandler):
         try:
             while (line := self._line()) and self._exchange(line):
                 pass
-        except _Bad as bad:
-            refused = Refused("InvalidHttpRequest", bad)
+        except Refused as refused:  # what follows on the connection cannot be told apart from what was wrong
             self._send(refused.status, HEADERS, wire.failure(refused, usage.WRITE_REFUSED), stay=False)
         except OSError:
             log.debug("a client went away", exc_info=True)
@@ -62,7 +57,7 @@ class _Connection(socketserver.StreamRequestHandler):
         try:
             method, target, protocol = line.decode("ascii").split()
         except ValueError as error:
-            raise _Bad("the request line is malformed") from error
+            raise Refused("InvalidHttpRequest", "the request line is malformed") from error
         headers = self._headers()
         body = self._body(headers)
         path, _, query = target.partition("?")
@@ -80,24 +75,27 @@ class _Connection(socketserver.StreamRequestHandler):
                 return headers
             name, colon, value = line.decode("latin-1").partition(":")
             if not colon:
-                raise _Bad("a header is malformed")
+                raise Refused("InvalidHttpRequest", "a header is malformed")
             headers[name.lower()] = value.strip()
-        raise _Bad("there are too many headers")
+        raise Refused("InvalidHttpRequest", "there are too many headers")
 
     def _body(self, headers):
         if "transfer-encoding" in headers:
-            raise _Bad("a body must come with its Content-Length")
+            raise Refused("InvalidHttpRequest", "a body must come with its Content-Length")
         length = headers.get("content-length", "0")
         if not length.isdigit() or int(length) > LARGEST_BODY:
-            raise _Bad(f"a body may have at most {LARGEST_BODY} bytes")
+            raise Refused("InvalidHttpRequest", f"a body may have at most {LARGEST_BODY} bytes")
         if headers.get("expect", "").lower() == "100-continue":
             self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        return self.rfile.read(int(length))
+        body = self.rfile.read(int(length))
+        if len(body) < int(length):
+            raise ConnectionError("the client went away in the middle of a body")
+        return body
 
     def _line(self):
         line = self.rfile.readline(LONGEST_LINE + 1)
         if len(line) > LONGEST_LINE:
-            raise _Bad(f"a line may have at most {LONGEST_LINE} bytes")
+            raise Refused("URITooLong", f"{LONGEST_LINE} bytes")
         return line.rstrip(b"\r\n")
 
     def _send(self, status, headers, body, stay, with_body=True):

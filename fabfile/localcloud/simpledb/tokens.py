@@ -14,8 +14,8 @@ def pack(question, position):
 
 
 def unpack(question, token):
-    """The position in a token, None if the token is None. Raises InvalidNextToken if it belongs to another question."""
-    if token is None:
+    """The position in a token, None if there is no token. Raises InvalidNextToken if it belongs to another question."""
+    if not token:
         return None
     try:
         checksum, *position = json.loads(base64.b64decode(token, validate=True))

@@ -28,7 +28,10 @@ def wrap(application, simpledb, always=False):
 def _request(environ):
     body = b""
     if _may_be_simpledb(environ):
-        body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
+        length = int(environ["CONTENT_LENGTH"])
+        body = environ["wsgi.input"].read(length)
+        if len(body) < length:
+            raise ConnectionError("the client went away in the middle of a body")
         environ["wsgi.input"] = io.BytesIO(body)
     return Request(
         environ["REQUEST_METHOD"],

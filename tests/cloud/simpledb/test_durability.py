@@ -2,6 +2,7 @@
 
 import http.client
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from urllib.parse import urlencode, urlsplit
 
 import pytest
 
-from .asking import client_of, pairs
+from .asking import client_of, pairs, refusal
 
 ROOT = Path(__file__).parents[3]
 KILLS = 5
@@ -94,6 +95,19 @@ def assert_whole(client, kept):
     assert metadata["ItemCount"] == len(found)
     assert metadata["AttributeValueCount"] == 2 * len(found)
     assert metadata["AttributeValuesSizeBytes"] == size
+
+
+def test_a_write_that_finds_the_disk_full_is_not_acknowledged_and_the_next_one_is_done(start):
+    process, url = start()
+    client = client_of(url)
+    client.create_domain(DomainName="writes")
+    many = pairs(*[f"n{number}={'x' * 1000}" for number in range(100)])
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (64 * 1024, resource.RLIM_INFINITY))
+    full = refusal(client.put_attributes, DomainName="writes", ItemName="large", Attributes=many)
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    client.put_attributes(DomainName="writes", ItemName="small", Attributes=pairs("name=small", "number=1"))
+    assert full[:2] == ("InternalError", 500)
+    assert_whole(client, ["small"])
 
 
 def test_it_runs_alone_and_ends_cleanly_when_told_to(start):

@@ -6,7 +6,11 @@ import socket
 import xml.etree.ElementTree as ElementTree
 from urllib.parse import urlencode, urlsplit
 
+import boto3
 import pytest
+from botocore.config import Config
+
+from .asking import refusal
 
 NAMESPACE = "{http://sdb.amazonaws.com/doc/2009-04-15/}"
 
@@ -247,3 +251,26 @@ def test_what_is_not_http_is_answered_and_hung_up_on(url, sent):
         connection.sendall(sent)
         answer = connection.makefile("rb").readline()
     assert answer.startswith(b"HTTP/1.1 400 ")
+
+
+def test_half_a_body_is_never_acted_on(url, domain, client):
+    body = urlencode({"Version": "2009-04-15", "DomainName": domain, **put_one(value="x" * 100)}).encode()
+    address = urlsplit(url)
+    with socket.create_connection((address.hostname, address.port), timeout=10) as connection:
+        connection.sendall(b"POST / HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % len(body) + body[:-50])
+        connection.shutdown(socket.SHUT_WR)
+        assert connection.makefile("rb").read() == b""
+    assert client.domain_metadata(DomainName=domain)["ItemCount"] == 0
+
+
+def test_an_export_is_refused_in_its_own_language(url):
+    exports = boto3.client(
+        "simpledbv2",
+        endpoint_url=url,
+        region_name="us-west-2",
+        aws_access_key_id="a",
+        aws_secret_access_key="b",
+        config=Config(retries={"total_max_attempts": 1}),
+    )
+    answer = refusal(exports.start_domain_export, domainName="any", s3Bucket="any")
+    assert answer == ("NotImplemented", 501, "Exports of domains are not part of this SimpleDB.")
