@@ -1,5 +1,6 @@
 """A hasher that counts its runs."""
 
+import threading
 from typing import ClassVar
 
 from django.contrib.auth.hashers import Argon2PasswordHasher
@@ -11,12 +12,12 @@ class CountingHasher(Argon2PasswordHasher):
     time_cost = 1
     memory_cost = 8
     parallelism = 1
-    runs: ClassVar[list[str]] = []
+    runs: ClassVar[list[threading.Thread]] = []  # the thread of each run
 
     def encode(self, password, salt):
-        self.runs.append("encode")
+        self.runs.append(threading.current_thread())
         return super().encode(password, salt)
 
     def verify(self, password, encoded):
-        self.runs.append("verify")
+        self.runs.append(threading.current_thread())
         return super().verify(password, encoded)

@@ -2,9 +2,9 @@
 
 import asyncio
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from asgiref.sync import sync_to_async
 from django.contrib.auth import aauthenticate, authenticate, get_user_model
 from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.hashers import make_password
@@ -158,19 +158,17 @@ def test_async_gives_the_same_answers_at_the_same_cost(request, attempt, gate, h
 
 
 @pytest.mark.django_db(transaction=True)
-def test_async_never_hashes_on_the_event_loop(account, password, monkeypatch):
-    threads = []
-    monkeypatch.setattr(CountingHasher, "verify", lambda *_: threads.append(threading.current_thread()) or True)
-
+def test_async_never_hashes_on_the_event_loop(account, password, new_name, hasher):
     async def sign_in():
-        await aauthenticate(None, username=account.name, password=password)
-        user = await sync_to_async(User.objects.get)(account_id=account.id)
+        user = await aauthenticate(None, username=account.name, password=password)
+        await aauthenticate(None, username=account.name, password="wrong")
+        await aauthenticate(None, username=new_name(), password=password)
         await user.acheck_password(password)
         return threading.current_thread()
 
     loop = asyncio.run(sign_in())
-    assert len(threads) == 2
-    assert loop not in threads
+    assert len(hasher.runs) == 4
+    assert loop not in hasher.runs
 
 
 def test_the_row_alone_never_lets_anyone_in(account, password):
@@ -200,6 +198,22 @@ def test_an_outdated_hash_is_replaced_at_sign_in_and_nothing_else(account, passw
     assert (new.stamp, new.updated, new.email, new.id) == (old.stamp, old.updated, old.email, old.id)
     assert user.account == new
     assert authenticate(None, username=account.name, password=password)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_six_first_sign_ins_at_once_all_get_in_and_make_one_row(account, password):
+    accounts.store().change(account, password=make_password(password, hasher="pbkdf2_sha256"))
+
+    def sign_in(_):
+        try:
+            return authenticate(None, username=account.name, password=password).pk
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(6) as pool:
+        rows = set(pool.map(sign_in, range(6)))
+    assert rows == {User.objects.get(account_id=account.id).pk}
+    assert accounts.find(account.name).password.startswith("argon2$")
 
 
 def test_an_outdated_hash_stays_when_the_password_is_wrong(account, password):

@@ -205,3 +205,8 @@ def test_a_session_that_ended_while_its_page_was_made_is_refused(browser, new_na
 
     with pytest.raises(SessionInterrupted):
         SessionMiddleware(view)(request)
+
+
+def test_a_session_without_a_key_is_empty_and_exists_nowhere():
+    assert SessionStore().load() == {}
+    assert not SessionStore().exists(None)

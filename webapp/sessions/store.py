@@ -16,9 +16,12 @@ from webapp.sessions.connection import SessionsUnavailable, connection
 PREFIX = "session:"
 
 
-def redis_key(session_key: str) -> str:
-    """Where a session lies. A digest, so that whoever reads Redis or a backup of it holds nobody's cookie."""
-    return PREFIX + hashlib.sha256(session_key.encode()).hexdigest()
+def redis_key(session_key: str | None) -> str:
+    """Where a session lies; without a key, where none ever does.
+
+    A digest, so that whoever reads Redis or a backup of it holds nobody's cookie.
+    """
+    return PREFIX + hashlib.sha256((session_key or "").encode()).hexdigest()
 
 
 @contextmanager
@@ -82,7 +85,7 @@ class SessionStore(SessionBase):
     def remaining(self) -> int:
         """Seconds until Redis drops this session; negative when it is not stored."""
         with answered() as redis:
-            return redis.ttl(redis_key(self.session_key)) if self.session_key else -2
+            return redis.ttl(redis_key(self.session_key))
 
     @classmethod
     def clear_expired(cls):
