@@ -166,12 +166,13 @@ def _step(operation):
             new = quote(_beside(path))
             # The staged content is this step's standard input.
             return (
-                f"rm -f -- {new}\ninstall -T -o {quote(owner)} -g {quote(group)} -m {mode:o} /dev/stdin {new}\n"
+                f"{_parents(path)}\nrm -f -- {new}\n"
+                f"install -T -o {quote(owner)} -g {quote(group)} -m {mode:o} /dev/stdin {new}\n"
                 f"mv -fT -- {new} {quote(path)}"
             )
         case Link(path, target):
             new = quote(_beside(path))
-            return f"ln -sfnT -- {quote(target)} {new}\nmv -fT -- {new} {quote(path)}"
+            return f"{_parents(path)}\nln -sfnT -- {quote(target)} {new}\nmv -fT -- {new} {quote(path)}"
         case Absent(path, tree):
             return f"rm {'-rf --one-file-system' if tree else '-f'} -- {quote(path)}"
         case User():
@@ -186,6 +187,12 @@ def _step(operation):
             silent = " >/dev/null 2>&1" if operation.secret else ""
             return f"eval {quote(operation.run)}{silent}"
     raise TypeError(f"{operation!r} is not a host operation")
+
+
+def _parents(path):
+    """A shell line that makes the folders above a path if they are missing."""
+    folder = quote(path.rpartition("/")[0] or "/")
+    return f"[ -d {folder} ] || mkdir -p -- {folder}"
 
 
 def _beside(path):

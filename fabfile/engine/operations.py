@@ -94,7 +94,10 @@ class Directory:
 
 @dataclass(frozen=True)
 class File:
-    """A file with this content, replaced as a whole. One that holds a Secret never shows a difference."""
+    """A file with this content, replaced as a whole. One that holds a Secret never shows a difference.
+
+    Folders above it that are missing are made, as root's and with mode 755; name a Directory for others.
+    """
 
     path: str
     content: str | bytes | Secret | Template

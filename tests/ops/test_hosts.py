@@ -181,6 +181,13 @@ def test_more_operations_than_fit_into_one_argument_go_all_the_same(stone, pool,
     assert states(pool.facts(stone.host, operations)) == ["ok"] * 300
 
 
+def test_folders_missing_above_a_file_or_a_link_are_made(stone, pool, tmp_path):
+    operations = (File(f"{tmp_path}/unit.service.d/limits.conf", "x"), Link(f"{tmp_path}/some/where/link", "x"))
+
+    assert states(pool.apply(stone.host, operations)) == ["changed"] * 2
+    assert stat.S_IMODE((tmp_path / "unit.service.d").stat().st_mode) == 0o755
+
+
 def test_no_secret_stays_behind_in_the_staging_folder(stone, pool, tmp_path):
     pool.apply(stone.host, [File(f"{tmp_path}/secret", Secret("hunter2"), mode=0o600), Command("fail", "false")])
 
