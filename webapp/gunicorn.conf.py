@@ -22,6 +22,8 @@ threads = 4
 preload_app = False
 # The heartbeat file on a disk that syncs would stall a worker.
 worker_tmp_dir = "/dev/shm"
+# systemd starts, reloads and stops us; a second door in the home folder is one too many.
+control_socket_disable = True
 timeout = 30
 graceful_timeout = 20
 # nginx keeps connections open for longer than two seconds, gunicorn's default, would let it.

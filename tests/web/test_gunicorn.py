@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -16,37 +17,47 @@ PYTHON = Path(sys.executable)
 
 
 @pytest.fixture
-def environment(servers):
-    """What the unit's environment would say on a stage without TLS of its own."""
-    port = Port()
-    yield (
-        {
+def gunicorn(servers):
+    """Starts gunicorn with the unit's command and these changes to the environment; ends it afterwards."""
+    processes = []
+
+    def start(**changes):
+        environment = {
             "PATH": os.environ["PATH"],
+            "HOME": "/nonexistent",
             **servers.environment,
             **servers.aws,
-            "PUBLIC_URL": "http://127.0.0.1",
-            "ALLOW_HTTP": "true",
-            "BIND": f"127.0.0.1:{port.number}",
-        },
-        port,
-    )
-    port.give()
+            **changes,
+        }
+        with (servers.folder / "gunicorn.log").open("wb") as log:
+            process = subprocess.Popen(
+                [PYTHON.with_name("gunicorn"), "-c", ROOT / "webapp" / "gunicorn.conf.py"],
+                env=environment,
+                cwd="/",
+                stdout=log,
+                stderr=log,
+                preexec_fn=die_with_parent,
+            )
+        servers.processes["gunicorn"] = process
+        processes.append(process)
+        return process
+
+    yield start
+    for process in processes:
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=30)
 
 
-def test_a_deployed_application_signs_up_and_in_and_stops_when_told(environment, servers, new_name, password):
-    environment, port = environment
-    subprocess.run([PYTHON, ROOT / "webapp" / "manage.py", "migrate", "-v0"], env=environment, check=True, timeout=120)
+def manage(servers, *words):
+    environment = {"PATH": os.environ["PATH"], **servers.environment}
+    subprocess.run([PYTHON, ROOT / "webapp" / "manage.py", *words], env=environment, check=True, timeout=120)
+
+
+def test_a_deployed_application_signs_up_and_in_and_stops_when_told(gunicorn, servers, new_name, password):
+    manage(servers, "migrate", "-v0")
+    port = Port()
     url = f"http://127.0.0.1:{port.give()}"
-    with (servers.folder / "gunicorn.log").open("wb") as log:
-        process = subprocess.Popen(
-            [PYTHON.with_name("gunicorn"), "-c", ROOT / "webapp" / "gunicorn.conf.py"],
-            env=environment,
-            cwd="/",
-            stdout=log,
-            stderr=log,
-            preexec_fn=die_with_parent,
-        )
-    servers.processes["gunicorn"] = process
+    process = gunicorn(PUBLIC_URL="http://127.0.0.1", ALLOW_HTTP="true", BIND=url.removeprefix("http://"))
     servers.wait("gunicorn", lambda: greets_http(f"{url}/healthz"))
 
     assert requests.get(f"{url}/readyz", timeout=10).json()["ready"]
@@ -66,3 +77,20 @@ def test_a_deployed_application_signs_up_and_in_and_stops_when_told(environment,
 
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=30) == 0
+    assert "Traceback" not in (servers.folder / "gunicorn.log").read_text()
+
+
+def test_behind_nginx_the_scheme_is_the_one_the_browser_used(gunicorn, servers):
+    where = str(servers.folder / "gunicorn.sock")
+    gunicorn(BIND=f"unix:{where}")
+    servers.wait("gunicorn", lambda: Path(where).exists())
+
+    def ask(scheme):
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(where)
+            head = f"GET /sign-in/ HTTP/1.0\r\nHost: testserver\r\nX-Forwarded-Proto: {scheme}\r\n\r\n"
+            connection.sendall(head.encode())
+            return connection.makefile("rb").readline()
+
+    assert b" 301 " in ask("http")
+    assert b" 200 " in ask("https")
