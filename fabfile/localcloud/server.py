@@ -55,6 +55,7 @@ class Daemon:
         """Answer until a signal ends it."""
         application = self._assemble()
         self._listen()
+        self.cloud.at_start(lambda cloud: self.credentials.operator)  # made now, it is saved with the rest
         self.cloud.start()
         for server in self.endpoint_servers:
             server.app = application
