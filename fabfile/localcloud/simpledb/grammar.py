@@ -25,7 +25,7 @@ _TOKEN = re.compile(
       | `(?P<name>(?:[^`]|``)+)`
       | '(?P<single>(?:[^']|'')*)'
       | "(?P<double>(?:[^"]|"")*)"
-      | (?P<integer>-?[0-9]+)(?![A-Za-z0-9_$])
+      | (?P<integer>-?[0-9]{1,18})(?![A-Za-z0-9_$])
       | (?P<symbol>!=|<=|>=|[=<>(),*])
       | (?P<end>\Z)
     )""",
@@ -63,8 +63,8 @@ def _is_in(predicate):
 def _check_order(query):
     if query.order is None:
         return
-    on_key = [predicate for predicate in predicates(query.where) if predicate.key == query.order.key]
-    if not on_key or any(isinstance(predicate, Presence) and not predicate.present for predicate in on_key):
+    on_key = (predicate for predicate in predicates(query.where) if predicate.key == query.order.key)
+    if all(isinstance(predicate, Presence) and not predicate.present for predicate in on_key):
         raise Refused("InvalidSortExpression")
 
 

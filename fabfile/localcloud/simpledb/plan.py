@@ -15,11 +15,10 @@ def statement(query, snapshot, domain, position, most, small_set=SMALL_SET):
     A position is what `position_of` said of the row before, or None for the start. `small_set` says up to how many
     candidates an index is asked for in any case; it changes the time a Select takes and never what it finds.
     """
-    # To fill a page, a walk looks at most * size / matches items: with fewer matches than this, sorting them is less.
-    bound = max(small_set, isqrt(most * snapshot.size(domain))) if small_set else 0
-    candidates = _candidates(query.where, snapshot, domain, small_set) or (
-        _candidates(query.where, snapshot, domain, bound) if bound > small_set else None
-    )
+    # To fill a page, a walk looks at most * size / matches items; with fewer matches than that, sorting them is less.
+    bounds = (small_set, isqrt(most * snapshot.size(domain))) if small_set else ()
+    found = (_candidates(query.where, snapshot, domain, bound) for bound in bounds)
+    candidates = next((some for some in found if some), None)
     if query.order is None:
         rows = _in_order_of("i.id", "ASC", query, candidates, domain, position)
     elif query.order.key is ITEM_NAME:

@@ -1,6 +1,7 @@
 """A plain HTTP/1.1 server for SimpleDB alone: keep-alive, one thread for each connection, nothing else."""
 
 import logging
+import re
 import socketserver
 import time
 from email.utils import formatdate
@@ -83,7 +84,7 @@ class _Connection(socketserver.StreamRequestHandler):
         if "transfer-encoding" in headers:
             raise Refused("InvalidHttpRequest", "a body must come with its Content-Length")
         length = headers.get("content-length", "0")
-        if not length.isdigit() or int(length) > LARGEST_BODY:
+        if not re.fullmatch("[0-9]{1,15}", length) or int(length) > LARGEST_BODY:
             raise Refused("InvalidHttpRequest", f"a body may have at most {LARGEST_BODY} bytes")
         if headers.get("expect", "").lower() == "100-continue":
             self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")

@@ -67,7 +67,7 @@ class Store:
 
         `lag` is for how many seconds a read that is not consistent may be behind; `seed` and `clock` as in History.
         """
-        Path(folder).mkdir(parents=True, exist_ok=True)
+        Path(folder).mkdir(mode=0o700, parents=True, exist_ok=True)
         self.limits = limits
         self._path = Path(folder) / "simpledb.sqlite"
         self._idle = queue.LifoQueue()
@@ -111,7 +111,7 @@ class Store:
                 for place, amount in enumerate(_rewrite(connection, row[0], change)):
                     tally[place] += amount
             if any(tally):
-                self._count(connection, row[0], tally)
+                self._add(connection, row[0], tally)
 
     def overview(self):
         """Every domain of every region with its size, as plain dicts for a status."""
@@ -170,7 +170,7 @@ class Store:
         connection.create_function("matches", 2, matches, deterministic=True)
         return connection
 
-    def _count(self, connection, domain, tally):
+    def _add(self, connection, domain, tally):
         pairs, size = connection.execute(
             "UPDATE domains SET items = items + ?, item_bytes = item_bytes + ?, pairs = pairs + ?,"
             " value_bytes = value_bytes + ? WHERE id = ? RETURNING pairs, item_bytes + value_bytes",

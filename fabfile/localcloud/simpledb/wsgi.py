@@ -45,9 +45,9 @@ def _request(environ):
 
 def _may_be_simpledb(environ):
     """Whether to look into the body: an upload to S3 must not be held in memory only to find that it is one."""
-    length = environ.get("CONTENT_LENGTH") or "0"
-    kind = environ.get("CONTENT_TYPE", "")
-    return kind.startswith("application/x-www-form-urlencoded") and length.isdigit() and 0 < int(length) <= LARGEST_BODY
+    if not environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded"):
+        return False
+    return 0 < int(environ.get("CONTENT_LENGTH") or 0) <= LARGEST_BODY
 
 
 def _not_found(environ, start_response):
