@@ -35,8 +35,8 @@ def each(hosts, act, workers=WORKERS, say=None):
         stop.set()
 
 
-def failed(host, outcomes):
-    """A Failure if an Outcome of this host is not as it should be: the machine, each operation, its last lines."""
+def checked(host, outcomes):
+    """The Outcomes again; or a Failure that names the machine, each operation that went wrong, and its last lines."""
     bad = [outcome for outcome in outcomes if outcome.state in ("failed", "refused")]
     bad = [outcome for outcome in bad if not outcome.detail.startswith("not tried")] or bad
     if bad:

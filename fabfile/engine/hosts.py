@@ -147,11 +147,9 @@ class Connections:
             try:
                 if self.run(host, read, timeout=LOOK, wait=max(left, 0)).out != before:
                     return
-            except Failure:
+            except Failure as failure:
                 if left <= 0:
-                    raise Failure(
-                        f"{host.name}: not back {wait:.0f} s after its restart: look at its console"
-                    ) from None
+                    raise Failure(f"{host.name}: not back {wait:.0f} s after its restart ({failure})") from None
             self._clock.sleep(PAUSES[0])
 
     # One conversation
@@ -165,7 +163,7 @@ class Connections:
             needed = {place for place, (state, _) in enumerate(results) if state == "needed"} - run.done
             if run.bad or not needed:
                 break
-            talk.doing = "getting ready to change it"
+            talk.doing = f"making {operations[min(needed)]}"
             talk.send(ssh.counted(*change(operations, needed)))
             text = talk.until(END, progress=lambda text: _note(talk, operations, text))
             self._report(text, operations, needed, run)
@@ -183,6 +181,8 @@ class Connections:
             elif word == "failed":
                 place, code = map(int, rest.split())
                 output = "\n".join(line[2:] for line in told.splitlines() if line.startswith("| "))
+                if getattr(operations[place], "secret", False):
+                    output = f"ended with code {code}; its output is not shown, for it may hold secrets"
                 detail = output.strip() or f"ended with code {code} and no output"
                 state = "refused" if code == REFUSED else "failed"
                 run.bad.update((other, (state, detail)) for other in {place, *packages_with(operations, needed, place)})
@@ -209,8 +209,15 @@ class Connections:
         return (host.name, host.address, host.port, host.user)
 
     def _talk(self, host, command, doing, wait):
-        """A running command on the machine, over its open connection or a new one."""
-        return ssh.Talk(host, self.connect(host, wait), command, doing)
+        """A running command on the machine, over its open connection, or a new one if that is gone."""
+        try:
+            return ssh.Talk(host, self.connect(host, wait), command, doing)
+        except ssh.NotYet:
+            self.forget(host)
+        try:
+            return ssh.Talk(host, self.connect(host, wait), command, doing)
+        except ssh.NotYet as error:
+            raise Failure(f"{host.name}: {error}") from None
 
     def connect(self, host, wait=None):
         """The open transport to a machine, tried again for `wait` seconds while the machine boots."""
@@ -230,6 +237,7 @@ class Connections:
             try:
                 return ssh.connect(host, key)
             except ssh.NotYet as error:
+                end = min(end, self._clock.monotonic() + error.within)
                 pause = PAUSES[min(attempt, len(PAUSES) - 1)]
                 if self._clock.monotonic() + pause > end:
                     tried = f" (tried for {wait:.0f} s)" if wait else ""

@@ -17,12 +17,17 @@ SLICE = 1 << 15  # bytes in one packet: `sendall` of more copies the rest again 
 WINDOW = 1 << 24  # bytes a host may send before we have read them
 DEAD = 60_000  # milliseconds after which a connection that acknowledges nothing is given up
 KEEPALIVE = 15  # seconds
+KEYS_COME = 30  # seconds after its sshd in which a machine that boots has put its owner's key in place
 LONGEST_ARGUMENT = 100_000  # bytes; Linux takes 128 KiB
 RSA = ("rsa-sha2-512", "rsa-sha2-256")  # the signatures of an ssh-rsa key
 
 
 class NotYet(Exception):
-    """No connection now, but there may be one when the machine has booted."""
+    """No connection now, but there may be one when the machine has booted: within so many more seconds, if ever."""
+
+    def __init__(self, message, within=float("inf")):
+        super().__init__(message)
+        self.within = within
 
 
 def connect(host, key, timeout=20):
@@ -48,7 +53,8 @@ def connect(host, key, timeout=20):
         return transport
     except paramiko.AuthenticationException:
         transport.close()
-        raise NotYet(f"{host.user} is not let in with the key {host.key_file}: was it launched with another?") from None
+        text = f"{host.user} is not let in with the key {host.key_file}: was it launched with another?"
+        raise NotYet(text, within=KEYS_COME) from None
     except (paramiko.SSHException, EOFError, OSError) as error:
         transport.close()
         if "no acceptable host key" in str(error):
@@ -117,13 +123,19 @@ class Talk:
     channel = None
 
     def __init__(self, host, transport, command, doing):
-        """Start `command` (sh) on `transport`; `doing` says in error messages what was going on."""
+        """Start `command` (sh) on `transport`; `doing` says in error messages what was going on.
+
+        NotYet if the connection, kept from before, turns out to be gone: nothing was sent then.
+        """
         self.host, self.doing, self.tail = host, doing, b""
         become = "" if host.user == "root" else "sudo -n "
         long = len(command.encode()) > LONGEST_ARGUMENT
         text = 'IFS= read -r n; eval "$(head -c "$n")"' if long else command
-        with self._plainly():
+        try:
             self.channel = transport.open_session(timeout=30)
+        except (paramiko.SSHException, EOFError, OSError) as error:
+            raise NotYet(f"the connection is gone ({error or 'it hung up'})") from None
+        with self._plainly():
             self.channel.exec_command(f"exec {become}sh -c {quote(text)}")
         if long:
             self.send(counted(command))

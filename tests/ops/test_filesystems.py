@@ -8,27 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from fabfile.engine.hosts import Connections
 from fabfile.engine.operations import Command, File, Filesystem, Mounted
-
-from .sshd import running
 
 pytestmark = pytest.mark.hosts
 
 MIB = 1 << 20
 NAME = "hydra-test-filesystems"  # in each image's path, so that what a killed run left is found again
-
-
-@pytest.fixture(scope="module")
-def stone():
-    with running() as sshd:
-        yield sshd.host
-
-
-@pytest.fixture
-def pool():
-    with Connections() as connections:
-        yield connections
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -136,7 +121,7 @@ def test_a_device_that_holds_something_is_refused_named_and_untouched(stone, poo
     before = _sum(name)
     operations = [Filesystem(name, blank=True), File(f"{tmp_path}/after", "x")]
 
-    looked, made = pool.facts(stone, operations), pool.apply(stone, operations)
+    looked, made = pool.facts(stone.host, operations), pool.apply(stone.host, operations)
 
     assert looked[0].state == made[0].state == "refused"
     assert f"it holds {said}: left untouched" in made[0].detail
@@ -147,7 +132,7 @@ def test_a_device_that_holds_something_is_refused_named_and_untouched(stone, poo
 def test_a_blank_device_nobody_vouches_for_is_left_blank(stone, pool, device):
     name = device()
 
-    assert pool.apply(stone, [Filesystem(name)])[0].state == "refused"
+    assert pool.apply(stone.host, [Filesystem(name)])[0].state == "refused"
     assert _run("wipefs", "--no-act", name) == ""
 
 
@@ -155,9 +140,9 @@ def test_a_blank_device_is_formatted_and_mounted_once(stone, pool, device, fstab
     name = device()
     operations = [Filesystem(name, blank=True), Mounted(f"{tmp_path}/volume", name)]
 
-    first = pool.apply(stone, operations)
+    first = pool.apply(stone.host, operations)
     (tmp_path / "volume/kept").write_text("kept")
-    second = pool.apply(stone, operations)
+    second = pool.apply(stone.host, operations)
 
     assert [outcome.state for outcome in first] == ["changed", "changed"]
     assert [outcome.state for outcome in second] == ["ok", "ok"]
@@ -171,7 +156,7 @@ def test_a_device_that_has_the_wanted_file_system_is_kept_without_anybodys_word(
     name = device(lambda path: _run("mkfs.ext4", "-q", str(path)))
     before = _sum(name)
 
-    assert pool.apply(stone, [Filesystem(name)])[0].state == "ok"
+    assert pool.apply(stone.host, [Filesystem(name)])[0].state == "ok"
     assert _sum(name) == before
 
 
@@ -182,7 +167,7 @@ def test_what_appeared_since_the_look_is_seen_by_the_second_proof(stone, pool, d
         Filesystem(name, blank=True),
     ]
 
-    outcomes = pool.apply(stone, operations)
+    outcomes = pool.apply(stone.host, operations)
 
     assert [outcome.state for outcome in outcomes] == ["changed", "refused"]
     with open(name, "rb") as opened:
@@ -191,9 +176,9 @@ def test_what_appeared_since_the_look_is_seen_by_the_second_proof(stone, pool, d
 
 def test_another_mount_in_the_way_is_refused(stone, pool, device, fstab, tmp_path):
     first, second = (device(lambda path: _run("mkfs.ext4", "-q", str(path))) for _ in range(2))
-    pool.apply(stone, [Mounted(f"{tmp_path}/volume", first)])
+    pool.apply(stone.host, [Mounted(f"{tmp_path}/volume", first)])
 
-    outcome = pool.apply(stone, [Mounted(f"{tmp_path}/volume", second)])[0]
+    outcome = pool.apply(stone.host, [Mounted(f"{tmp_path}/volume", second)])[0]
 
     assert outcome.state == "refused"
     assert "another device" in outcome.detail
@@ -201,9 +186,9 @@ def test_another_mount_in_the_way_is_refused(stone, pool, device, fstab, tmp_pat
 
 def test_other_options_change_fstab_and_the_mount_in_place(stone, pool, device, fstab, tmp_path):
     name = device(lambda path: _run("mkfs.ext4", "-q", str(path)))
-    pool.apply(stone, [Mounted(f"{tmp_path}/volume", name)])
+    pool.apply(stone.host, [Mounted(f"{tmp_path}/volume", name)])
 
-    outcome = pool.apply(stone, [Mounted(f"{tmp_path}/volume", name, options="defaults,nofail,noatime")])[0]
+    outcome = pool.apply(stone.host, [Mounted(f"{tmp_path}/volume", name, options="defaults,nofail,noatime")])[0]
 
     assert outcome.state == "changed"
     assert fstab.read_text().count(f"{tmp_path}/volume") == 1

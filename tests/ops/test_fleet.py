@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from fabfile.engine.errors import Failure, Refusal
-from fabfile.engine.fleet import each, failed
+from fabfile.engine.fleet import checked, each
 from fabfile.engine.operations import Outcome, Package
 
 
@@ -101,6 +101,6 @@ def test_outcomes_that_failed_become_one_failure_without_what_was_not_tried():
     ]
 
     with pytest.raises(Failure) as told:
-        failed(hosts("stone")[0], outcomes)
+        checked(hosts("stone")[0], outcomes)
 
     assert str(told.value) == "stone: package nginx: E: Unable to locate package nginx"

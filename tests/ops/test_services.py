@@ -3,7 +3,7 @@
 import pytest
 
 from fabfile.engine.errors import Failure
-from fabfile.engine.hosts import Connections, Host
+from fabfile.engine.hosts import Host
 from fabfile.engine.operations import Command, File, Package, Service
 from tests.cloud.conftest import ground, host_keys, place  # noqa: F401 - fixtures
 
@@ -27,12 +27,6 @@ def machine(ground):  # noqa: F811
     ground.open(ground.address(10))
     keys = tuple(host_keys(ground.machines.console("i-services")))
     return Host("services", ground.address(10), "admin", key_file=str(ground.key), host_keys=keys)
-
-
-@pytest.fixture
-def pool():
-    with Connections(wait=60) as connections:
-        yield connections
 
 
 def wanted(setting="one", text=TEXT):
