@@ -122,7 +122,7 @@ def _find(pages, path):
     for page in pages:
         if page.startswith(under):
             head, _, tail = page.removeprefix(under).partition("/")
-            names[head] = names.get(head, False) or (bool(tail) and head not in pages)
+            names[head] = names.get(head, False) or bool(tail)
     return "\n".join(name + "/" * folder for name, folder in sorted(names.items())) or None
 
 
@@ -143,7 +143,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version = "EC2ws"
     sys_version = ""
-    disable_nagle_algorithm = True
+    wbufsize = -1  # headers and body go out as one
     timeout = 30
 
     def do_PUT(self):

@@ -73,22 +73,22 @@ def answer(names, query):
 
 
 def servers(path=Path("/etc/resolv.conf")):
-    """The addresses of this machine's own name servers."""
+    """[(address, port)] of this machine's own name servers."""
     try:
         lines = path.read_text().splitlines()
     except OSError:
         return []
-    return [words[1] for words in map(str.split, lines) if len(words) > 1 and words[0] == "nameserver"]
+    return [(words[1], 53) for words in map(str.split, lines) if len(words) > 1 and words[0] == "nameserver"]
 
 
 def forward(query, upstream, tcp):
     """The answer of the first name server that gives one; SERVFAIL when none does."""
-    for address in upstream:
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    for server in upstream:
+        family = socket.AF_INET6 if ":" in server[0] else socket.AF_INET
         try:
             with socket.socket(family, socket.SOCK_STREAM if tcp else socket.SOCK_DGRAM) as link:
                 link.settimeout(PATIENCE)
-                link.connect((address, 53))
+                link.connect(server)
                 if not tcp:
                     link.send(query)
                     return link.recv(65535)

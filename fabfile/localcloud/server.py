@@ -68,8 +68,7 @@ class Daemon:
         self._announce()
         ended.wait()
         self.log.info("stopping")
-        for server in self.servers:
-            server.shutdown()
+        list(self.cloud.executor.map(lambda server: server.shutdown(), self.servers))
         self.cloud.stop()
         (self.place.home / "endpoint.json").unlink(missing_ok=True)
         self.log.info("stopped")

@@ -28,6 +28,7 @@ class Running:
         self.home, self.drivers = Path(home), drivers
         self.place = Place("test", self.home, self.home / "cache", 0)
         self.process = self.found = None
+        self.session, self.clients = boto3.Session(), {}  # each session and each client costs 50 ms or more
 
     def start(self):
         """Start the daemon, and return when it answers."""
@@ -62,7 +63,13 @@ class Running:
 
     def client(self, service, key=None, secret=None, token=None, region=REGION):
         """A boto3 client of the endpoint; by default with the operator's key, and without retries."""
-        return boto3.Session().client(
+        asked = (service, key, secret, token, region, self.url)
+        if asked not in self.clients:
+            self.clients[asked] = self._client(service, key, secret, token, region)
+        return self.clients[asked]
+
+    def _client(self, service, key, secret, token, region):
+        return self.session.client(
             service,
             region_name=region,
             endpoint_url=self.url,

@@ -207,7 +207,9 @@ def test_a_snapshot_keeps_the_size_of_then_and_is_restored_no_smaller(cloud, ec2
 
 def test_termination_frees_volumes_and_deletes_only_the_root(ec2, make):
     image = ec2.describe_images()["Images"][0]["ImageId"]
-    one = ec2.run_instances(ImageId=image, InstanceType="t3.small", MinCount=1, MaxCount=1)["Instances"][0]["InstanceId"]
+    one = ec2.run_instances(ImageId=image, InstanceType="t3.small", MinCount=1, MaxCount=1)["Instances"][0][
+        "InstanceId"
+    ]
     ec2.get_waiter("instance_running").wait(InstanceIds=[one], WaiterConfig=SOON)
     data = make()
     ec2.attach_volume(VolumeId=data, InstanceId=one, Device="/dev/sdf")
