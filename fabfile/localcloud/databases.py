@@ -69,6 +69,14 @@ class ProcessDatabases(Servers):
                 if pid:
                     os.kill(pid, signal.SIGCONT)
 
+    def sweep(self) -> list[str]:
+        """End every server of this place, found by name alone; returns what was ended, in words. Files stay."""
+        ended = []
+        for pid, id in self._servers():
+            os.kill(pid, signal.SIGKILL)
+            ended.append(f"database {id} (process {pid})")
+        return ended
+
     def _placed(self, spec, record):
         """127.0.0.1, and the port asked for if it is to be had, or else the one it had, or else a free one."""
         taken = {other["port"] for other in map(self._record, self._ids()) if other and other["id"] != spec.id}
@@ -170,18 +178,24 @@ class ProcessDatabases(Servers):
         )
 
     def _process(self, id):
-        """The pid of its server, by the option file it was started with: a pid file lies once its pid is used again."""
+        """The pid of its server, or None."""
         child = self._children.get(id)
         if child and child.poll() is not None:
             del self._children[id]
-        wanted = f"--defaults-file={self.folder / id / 'my.cnf'}".encode()
+        return next((pid for pid, one in self._servers() if one == id), None)
+
+    def _servers(self):
+        """(pid, id) of every server that runs, by the option file it was started with: a pid file lies once its pid
+        is used again."""
+        begin, end = f"--defaults-file={self.folder}/".encode(), b"/my.cnf"
         for entry in Path("/proc").glob("[0-9]*/cmdline"):
             try:
-                if wanted in entry.read_bytes().split(b"\0"):
-                    return int(entry.parent.name)
+                words = entry.read_bytes().split(b"\0")
             except OSError:
                 continue  # it ended while we looked
-        return None
+            for word in words[:2]:
+                if word.startswith(begin) and word.endswith(end):
+                    yield int(entry.parent.name), word[len(begin) : -len(end)].decode()
 
     def _end(self, id, number):
         deadline = time.monotonic() + PATIENCE

@@ -353,13 +353,14 @@ def report(cloud):
             backing = cloud.drivers.databases.backing(id) if state != "absent" else {}
             rows.append(
                 {
+                    **backing,
                     "id": id,
-                    "status": database.status,
-                    "endpoint": f"{database.host}:{database.port}" if database.host else "",
+                    "state": database.status,
+                    "address": database.host,
+                    "port": database.port,
                     "engine": f"{database.engine} {database.engine_version}",
                     "served by": database.behind,
                     "trouble": database.trouble,
-                    **backing,
                 }
             )
     return rows
