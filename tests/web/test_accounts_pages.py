@@ -1,9 +1,12 @@
 """Signing up, in and out, and a new password, as a browser sees it."""
 
+import asyncio
 import re
 
 import pytest
+from django.contrib.auth import aget_user
 from django.contrib.auth.hashers import make_password
+from django.test import AsyncClient, AsyncRequestFactory
 
 from tests.web.conftest import Browser
 from webapp.users import accounts
@@ -154,6 +157,35 @@ def test_a_session_ends_with_its_account(browser, name, password, end):
         case "changed elsewhere":
             accounts.store().change_password(account, make_password("another"))
     assert signed_in_as(browser) is None
+
+
+def test_a_new_secret_key_keeps_sessions_as_long_as_the_old_one_is_named(browser, name, password, settings):
+    sign_in(browser, name, password)
+    settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
+    settings.SECRET_KEY = "another " * 10
+    assert signed_in_as(browser) == name
+    settings.SECRET_KEY_FALLBACKS = []
+    assert signed_in_as(browser) == name  # stamped with the new key on the way
+    settings.SECRET_KEY = "yet another " * 10
+    assert signed_in_as(browser) is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_async_server_gives_the_same_user(name, password):
+    async def visit():
+        browser = AsyncClient()
+        signed_in = await browser.alogin(username=name, password=password)
+        request = AsyncRequestFactory().get("/")
+        request.session = await browser.asession()
+        user = await aget_user(request)
+        await browser.alogout()
+        request.session = await browser.asession()
+        return signed_in, user, await aget_user(request)
+
+    signed_in, user, nobody = asyncio.run(visit())
+    assert signed_in
+    assert user.username == name
+    assert nobody.is_anonymous
 
 
 def test_signing_in_gives_a_new_session_key_and_keeps_what_was_there(browser, name, password):

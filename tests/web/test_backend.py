@@ -10,6 +10,7 @@ from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import Permission
 from django.contrib.auth.signals import user_login_failed
+from django.core.management import call_command
 from django.db import connection
 from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
@@ -18,7 +19,8 @@ from django.views.debug import get_exception_reporter_filter
 from tests.web.hashers import CountingHasher
 from webapp.users import accounts
 from webapp.users.models import User
-from webapp.users.store import Unavailable
+from webapp.users.shards import InvalidName
+from webapp.users.store import Changed, Unavailable
 
 pytestmark = pytest.mark.django_db
 
@@ -241,6 +243,14 @@ def test_whoever_registers_a_deleted_name_inherits_nothing(account, password):
     assert not before.is_active
 
 
+def test_whoever_signs_up_under_a_deleted_name_inherits_nothing(account, password):
+    before = authenticate(None, username=account.name, password=password)
+    accounts.store().delete(account)
+    after = User.objects.create_user(account.name, "", "of somebody else")
+    assert after.pk != before.pk
+    assert User.objects.get(username=account.name) == after
+
+
 def test_django_s_own_way_of_setting_a_password_reaches_the_account(account, password):
     user = authenticate(None, username=account.name, password=password)
     user.set_password("a new password")
@@ -248,6 +258,38 @@ def test_django_s_own_way_of_setting_a_password_reaches_the_account(account, pas
     assert User.objects.get(pk=user.pk).check_password("a new password")
     assert not User.objects.get(pk=user.pk).check_password(password)
     assert authenticate(None, username=account.name, password="a new password") == user
+
+
+def test_a_new_address_reaches_the_account(account, password):
+    user = authenticate(None, username=account.name, password=password)
+    user.email = "new@example.org"
+    user.save(update_fields=["email"])
+    assert accounts.find(account.name).email == "new@example.org"
+    assert User.objects.get(pk=user.pk).email == "new@example.org"
+
+
+def test_a_password_for_a_deleted_account_is_refused(account, password):
+    user = authenticate(None, username=account.name, password=password)
+    accounts.store().delete(account)
+    user = User.objects.get(pk=user.pk)
+    user.set_password("a new password")
+    with pytest.raises(Changed):
+        user.save()
+
+
+def test_a_name_the_row_cannot_hold_is_refused_before_there_is_an_account(gate, password):
+    with gate.counting() as operations, pytest.raises(InvalidName):
+        User.objects.create_user("x" * 256, "", password)
+    assert operations == []
+
+
+def test_createsuperuser_makes_an_account_that_may_do_everything(new_name, password, monkeypatch):
+    name = new_name()
+    monkeypatch.setenv("DJANGO_SUPERUSER_PASSWORD", password)
+    call_command("createsuperuser", "--noinput", username=name, email="root@example.org", verbosity=0)
+    user = authenticate(None, username=name, password=password)
+    assert user.is_superuser
+    assert user.has_perm("users.delete_user")
 
 
 def test_a_user_without_a_password_cannot_sign_in(new_name):

@@ -11,6 +11,9 @@ from django.views.decorators.debug import sensitive_variables
 
 from webapp.users import accounts
 from webapp.users.account import Account, moment
+from webapp.users.fields import AccountField
+from webapp.users.shards import InvalidName
+from webapp.users.store import Changed
 
 NAME_LENGTH = 150  # characters, for a name given here
 COLUMN_LENGTH = 255  # characters; other clients of SimpleDB may give longer names than we do
@@ -41,10 +44,14 @@ class UserManager(BaseUserManager):
 
     def _first_seen(self, account: Account) -> "User":
         with transaction.atomic(using=self.db):
-            namesake = self.select_for_update().filter(username=account.name).exclude(account_id=account.id).first()
-            if namesake:
-                namesake.retire()
+            self.free_name(account)
             return self.get_or_create(account_id=account.id, defaults={"username": account.name})[0]
+
+    def free_name(self, account: Account) -> None:
+        """Take the name from the row of an earlier account that had it; inside a transaction."""
+        namesake = self.select_for_update().filter(username=account.name).exclude(account_id=account.id).first()
+        if namesake:
+            namesake.retire()
 
     def get_by_natural_key(self, username):
         """The row alone: ModelBackend asks for it to check a password, and a row knows none."""
@@ -77,10 +84,11 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     USERNAME_FIELD = "username"
     EMAIL_FIELD = "email"
+    REQUIRED_FIELDS = ["email"]
 
     row_alone = False
     _encoded = None
-    _email = ""
+    _email = None
 
     @property
     def account(self) -> Account | None:
@@ -94,23 +102,23 @@ class User(AbstractBaseUser, PermissionsMixin):
     def account(self, account: Account) -> None:
         self.__dict__["account"] = account
 
-    @property
-    def password(self) -> str:
-        """The encoded hash; an unusable one when there is no account."""
+    def _read_password(self) -> str:
         return self.account.password if self.account else "!"
 
-    @password.setter
-    def password(self, encoded: str) -> None:
+    def _note_password(self, encoded: str) -> None:
         self._encoded = encoded
 
-    @property
-    def email(self) -> str:
-        """The account's e-mail address, or an empty text."""
-        return self.account.email if self.account else self._email
+    def _read_email(self) -> str:
+        if self._email is not None:
+            return self._email
+        return self.account.email if self.account else ""
 
-    @email.setter
-    def email(self, email: str) -> None:
+    def _note_email(self, email: str) -> None:
         self._email = email
+
+    # The encoded hash, and an unusable one when there is no account; what is set here is stored by `save`.
+    password = AccountField("password", property(_read_password, _note_password), max_length=128)
+    email = AccountField("e-mail address", property(_read_email, _note_email), max_length=254, blank=True)
 
     @property
     def last_login(self):
@@ -145,17 +153,42 @@ class User(AbstractBaseUser, PermissionsMixin):
         """As check_password; the hash is computed in a thread, never on the event loop."""
         return await sync_to_async(self.check_password, thread_sensitive=False)(raw_password)
 
-    @sensitive_variables("encoded")
     def save(self, *args, **kwargs):
-        """Write a new password to the account, then the row. Raises NameTaken, Changed, Unavailable."""
-        encoded = self._encoded if self._password is None else make_password(self._password)
-        if not self.account_id:
-            self.account = accounts.store().create(self.username, encoded or make_password(None), self._email)
-            self.account_id = self.account.id
-        elif encoded is not None and self.account:
+        """Write a new password or address to the account, then the row.
+
+        Raises NameTaken, InvalidName, Changed, Unavailable. A row that is not saved has no account yet: it gets one.
+        """
+        if kwargs.get("update_fields") is not None:
+            kwargs["update_fields"] = [name for name in kwargs["update_fields"] if name not in ("password", "email")]
+        if self.account_id:
+            self._change_account()
+            super().save(*args, **kwargs)
+            return
+        if len(self.username) > COLUMN_LENGTH:
+            raise InvalidName(f"a name must not be longer than {COLUMN_LENGTH} characters")
+        self.account = accounts.store().create(self.username, self._new_hash() or make_password(None), self.email)
+        self.account_id = self.account.id
+        with transaction.atomic(using=kwargs.get("using")):
+            type(self).objects.db_manager(kwargs.get("using")).free_name(self.account)
+            super().save(*args, **kwargs)
+
+    @sensitive_variables("encoded")
+    def _change_account(self) -> None:
+        encoded = self._new_hash()
+        if encoded is None and self._email is None:
+            return
+        if self.account is None:
+            raise Changed(f"the account of {self.username} was deleted")
+        if encoded is not None:
             self.account = accounts.store().change_password(self.account, encoded)
-        self._encoded = None
-        super().save(*args, **kwargs)
+        if self._email not in (None, self.account.email):
+            self.account = accounts.store().change(self.account, email=self._email)
+        self._email = None
+
+    def _new_hash(self) -> str | None:
+        """The hash of a password that was set and is not stored yet; Django's `save` forgets the password itself."""
+        encoded, self._encoded = self._encoded, None
+        return encoded if self._password is None else make_password(self._password)
 
     def refresh_from_db(self, *args, **kwargs):
         """Read the row again, and forget the account that was read."""
