@@ -222,20 +222,24 @@ fi"""
 def _user(user):
     name, shell = quote(user.name), quote(user.shell)
     groups = quote(",".join(user.groups))
-    lines = [f"getent group {quote(group)} >/dev/null || groupadd --system {quote(group)}" for group in user.groups]
-    also = f" --append --groups {groups}" if groups != "''" else ""
-    home = f" --home {quote(user.home)}" if user.home else ""
-    lines.append(f"if getent passwd {name} >/dev/null; then")
-    lines.append(f"  usermod --shell {shell}{home}{also} {name}")
-    lines.append("else")
-    lines.append(f"  own=--user-group; if getent group {name} >/dev/null; then own='--gid {user.name}'; fi")
-    kind = "--system --no-create-home" if user.system or not user.home else "--create-home"
-    kind = kind if user.system else kind.replace("--system ", "")
-    where = quote(user.home or "/nonexistent")
-    also = f" --groups {groups}" if groups != "''" else ""
-    lines.append(f"  useradd {kind} $own --home-dir {where} --shell {shell}{also} {name}")
-    lines.append("fi")
-    return "\n".join(lines)
+    made = [f"getent group {quote(group)} >/dev/null || groupadd --system {quote(group)}" for group in user.groups]
+    kind = "--system --no-create-home" if user.system else "--create-home" if user.home else "--no-create-home"
+    home = f"--home-dir {quote(user.home or '/nonexistent')}"
+    member = f"--groups {groups}" if user.groups else ""
+    moved = f"--home {quote(user.home)}" if user.home else ""
+    added = f"--append --groups {groups}" if user.groups else ""
+    return "\n".join(
+        [
+            *made,
+            f"if getent passwd {name} >/dev/null; then",
+            f"  usermod --shell {shell} {moved} {added} {name}",
+            f"elif getent group {name} >/dev/null; then",
+            f"  useradd {kind} --gid {name} {home} --shell {shell} {member} {name}",
+            "else",
+            f"  useradd {kind} --user-group {home} --shell {shell} {member} {name}",
+            "fi",
+        ]
+    )
 
 
 def _service(service):

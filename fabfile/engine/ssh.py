@@ -108,8 +108,11 @@ class Result:
 
 
 def counted(text, more=b""):
-    """What the shell text `IFS= read -r n; eval "$(head -c "$n")"` reads, and `more` after it."""
-    data = text.encode()
+    """What the shell text `IFS= read -r n; eval "$(head -c "$n")"` reads, and `more` after it.
+
+    The braces make it one command: cut off on its way it is a syntax error, and nothing of it is done.
+    """
+    data = f"{{\n{text}\n}}".encode()
     return b"%d\n" % len(data) + data + more
 
 

@@ -27,6 +27,7 @@ from fabfile.engine.operations import (
     secrets_of,
 )
 from fabfile.engine.secret import Secret
+from fabfile.engine.ssh import counted
 
 VOLUME = "/dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_vol0a1b2c3d"
 CONTENT = "worker_processes 2;\n"
@@ -275,6 +276,18 @@ def test_the_change_is_shell_and_carries_content_in_its_archive_alone():
             "3": CONTENT.encode(),
             "10": b"hunter2",
         }
+
+
+@pytest.mark.parametrize("missing", [1, 2, 3, 30, 300, 3000])
+def test_a_change_cut_off_on_its_way_does_nothing_at_all(tmp_path, missing):
+    operations = (Command("leave a trace", f"touch {tmp_path}/trace"),) * 12
+    script = f"touch {tmp_path}/begun\n" + change(operations, range(12))[0]
+    sent = counted(script)[:-missing]
+
+    done = subprocess.run(["sh", "-c", conversation(())], input=sent, capture_output=True)
+
+    assert b"yntax error" in done.stderr
+    assert not list(tmp_path.iterdir())
 
 
 def test_packages_in_a_row_are_installed_together():
