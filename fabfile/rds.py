@@ -35,7 +35,8 @@ class ParameterGroup:
 
     def look(self, world):
         gone = ("DBParameterGroupNotFound", "DBParameterGroupNotFoundFault")
-        if not world.read("rds", "describe_db_parameter_groups", missing=gone, DBParameterGroupName=self.name):
+        found = world.read("rds", "describe_db_parameter_groups", missing=gone, DBParameterGroupName=self.name)
+        if not found or not found["DBParameterGroups"]:
             return Seen(ids={"now": {}})
         answer = world.read("rds", "describe_db_parameters", DBParameterGroupName=self.name)
         values = {it["ParameterName"]: it.get("ParameterValue", "") for it in answer["Parameters"]}

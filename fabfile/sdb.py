@@ -7,6 +7,7 @@ from fabric import task
 from webapp.users import shards
 
 from .engine import show as screen
+from .engine.errors import Refusal
 from .engine.plan import Seen
 from .engine.stage import make, stage_of
 from .engine.stage import status as tell
@@ -69,6 +70,76 @@ def status(c, json=False):
 def check(c, json=False):
     """Say which user domains are there."""
     tell(c, Domain, json=json)
+
+
+@task(
+    positional=["name"],
+    help={
+        "name": "the user name",
+        "email": "the e-mail address; may be left out",
+        "password_stdin": "read the password from the first line of standard input instead of asking",
+    },
+)
+def adduser(c, name, email="", password_stdin=False):
+    """Make an account, its password asked for (or read from standard input), never on the command line."""
+    from webapp.users.store import NameTaken, StoreError
+
+    stage = stage_of(c)
+    password = password_of(password_stdin)
+    try:
+        accounts(stage).create(name, hashed(password), email)
+    except (shards.InvalidName, NameTaken) as error:
+        raise Refusal(f"{str(error).rstrip('.')}: choose another name") from None
+    except StoreError as error:
+        raise Refusal(f"{str(error).rstrip('.')}: nothing was made, try again in a moment") from None
+    print(f"{name} can sign in; the account is in {shards.domain(name, f'{stage.name}-users')}.")
+
+
+@task(positional=["name"], help={"name": "the user name, in any spelling", "json": "for programs"})
+def find(c, name, json=False):
+    """Show one account and the domain that holds it; never its password."""
+    from webapp.users.store import StoreError
+
+    stage = stage_of(c)
+    try:
+        account = accounts(stage).get(name)
+    except (shards.InvalidName, StoreError) as error:
+        raise Refusal(str(error)) from None
+    if not account:
+        raise Refusal(f"There is no account {name}: it would be in {shards.domain(name, f'{stage.name}-users')}")
+    shown = ("name", "email", "active", "created", "updated", "last_login", "version")
+    row = {"domain": shards.domain(name, f"{stage.name}-users")} | {key: getattr(account, key) for key in shown}
+    return screen.as_json(row) if json else screen.table(row.items())
+
+
+def accounts(stage):
+    """The stage's user store: the application's own code, with our client."""
+    from webapp.users.store import AccountStore
+
+    return AccountStore(stage.world.client("sdb"), f"{stage.name}-users", len(stage.of(Domain)))
+
+
+def password_of(from_stdin):
+    """A password of at least eight characters, typed twice or read from standard input."""
+    import getpass
+    import sys
+
+    if from_stdin or not sys.stdin.isatty():
+        password = sys.stdin.readline().rstrip("\r\n")
+    else:
+        password = getpass.getpass("Password: ")
+        if getpass.getpass("Again: ") != password:
+            raise Refusal("The two passwords differ: run this again")
+    if len(password) < 8:
+        raise Refusal("A password has at least 8 characters: run this again with a longer one")
+    return password
+
+
+def hashed(password):
+    """The password as Django's Argon2PasswordHasher encodes it, with that hasher's own work factors."""
+    from argon2 import PasswordHasher
+
+    return "argon2" + PasswordHasher(time_cost=2, memory_cost=102400, parallelism=8).hash(password)
 
 
 def domains(stage, count=16):

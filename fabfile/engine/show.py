@@ -46,6 +46,7 @@ class Board:
 
     def say(self, thing, doing):
         """`thing` is now at `doing`."""
+        thing = str(thing)
         with self.lock:
             began = self.active.get(thing, (None, self.clock()))[1]
             news = self.active.get(thing, ("",))[0] != doing
@@ -57,6 +58,7 @@ class Board:
 
     def end(self, thing, mark, colour, told):
         """`thing` is finished: one lasting line, with what it took if that was over a second."""
+        thing = str(thing)
         with self.lock:
             began = self.active.pop(thing, ("", self.clock()))[1]
             took = self.clock() - began

@@ -28,7 +28,7 @@ class Stage:
     """One stage, written out in full in `stages.py`.
 
     `resources` in building order; what names another is built after it, the rest side by side. `cloud`, for a stage
-    that runs on a local cloud, is called on first use and returns {"url", "access_key", "secret_key"}. `precious`
+    that runs on a local cloud, is called on first use and returns {"url", "access_key", "secret_key"}; it tells its progress to its `say`. `precious`
     stages ask for their name before anything is destroyed.
     """
 
@@ -36,7 +36,7 @@ class Stage:
     region: str
     resources: tuple = ()
     login: str = "admin"
-    cloud: Callable[[], dict] | None = None
+    cloud: Callable[..., dict] | None = None
     precious: bool = True
 
     def __post_init__(self):
@@ -55,7 +55,7 @@ class Stage:
     @cached_property
     def world(self):
         """The stage's world, made on first use: a local cloud is started only then."""
-        at = self.cloud() if self.cloud else None
+        at = self.cloud(say=aside) if self.cloud else None
         local = {"endpoint": at["url"], "credentials": (at["access_key"], at["secret_key"])} if at else {}
         return World(self.region, login=self.login, key_file=self.key_file, patience=0.1 if at else 1.0, **local)
 
@@ -73,6 +73,11 @@ class Stage:
             there = ", ".join(sorted({want.name for want in found})) or "none"
             raise Refusal(f"stage {self.name} has nothing of that kind named {name}: there is {there}")
         return chosen
+
+
+def aside(text):
+    """Say something that is not the answer: standard output may be read by a program."""
+    print(text, file=sys.stderr, flush=True)
 
 
 def stage_of(c):

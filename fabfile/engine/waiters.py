@@ -4,7 +4,6 @@ Each entry is (method, check): `check(answer)` returns what the plan is handed o
 not, and raises Failure when it never will be.
 """
 
-import base64
 import re
 
 from .errors import Failure
@@ -14,8 +13,7 @@ KEYS = re.compile(r"-----BEGIN SSH HOST KEY KEYS-----\s*(.*?)-----END SSH HOST K
 
 def host_key(answer):
     """The machine's ed25519 host key, as cloud-init printed it on the console: "ssh-ed25519 AAAA..."."""
-    output = base64.b64decode(answer.get("Output") or "").decode(errors="replace")
-    for block in reversed(KEYS.findall(output)):  # the newest boot's
+    for block in reversed(KEYS.findall(answer.get("Output") or "")):  # the newest boot's; botocore has decoded it
         for line in block.splitlines():
             if line.strip().startswith("ssh-ed25519 "):
                 return " ".join(line.split()[:2])

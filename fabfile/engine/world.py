@@ -12,7 +12,7 @@ from .secret import Secret, revealed
 from .steps import Call, Keygen, Script, Upload, Wait
 from .waiters import OURS
 
-READING = ("describe_", "get_", "list_", "select", "simulate_")
+READING = ("describe_", "get_", "list_", "select", "simulate_", "domain_metadata")
 AGAIN_FOR = 90.0  # seconds for which a call is tried again whose error means "not yet"
 BOOT = 180.0  # seconds a machine may take until its sshd answers
 
@@ -68,6 +68,10 @@ class World:
                 return answer.read().decode()
         except (URLError, TimeoutError) as error:
             raise Failure(f"{url} does not answer ({error}): check this machine's way out and try again") from None
+
+    def client(self, service):
+        """A client for code that brings its own calls: the user store, which is the application's as well as ours."""
+        return self._client(service)
 
     def _client(self, service):
         import boto3  # here, not above: `fab --list` should not pay for it

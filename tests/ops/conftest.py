@@ -1,8 +1,9 @@
-"""A machine to log in to for the tests of host operations, and a pool of connections."""
+"""Machines to log in to for the tests of host operations, and a pool of connections."""
 
 import pytest
 
-from fabfile.engine.hosts import Connections
+from fabfile.engine.hosts import Connections, Host
+from tests.cloud.conftest import ground, host_keys, place  # noqa: F401 - fixtures
 
 from .sshd import running
 
@@ -19,3 +20,12 @@ def pool():
     """Connections, closed after the test."""
     with Connections() as connections:
         yield connections
+
+
+@pytest.fixture(scope="module")
+def machine(ground):  # noqa: F811
+    """A real machine with systemd and apt, logged in to as admin, alone on a network of its own."""
+    ground.boot("i-machine", 10)
+    ground.open(ground.address(10))
+    keys = tuple(host_keys(ground.machines.console("i-machine")))
+    return Host("machine", ground.address(10), "admin", key_file=str(ground.key), host_keys=keys)

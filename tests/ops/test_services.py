@@ -3,9 +3,7 @@
 import pytest
 
 from fabfile.engine.errors import Failure
-from fabfile.engine.hosts import Host
 from fabfile.engine.operations import Command, File, Package, Service
-from tests.cloud.conftest import ground, host_keys, place  # noqa: F401 - fixtures
 
 pytestmark = pytest.mark.hosts
 
@@ -18,15 +16,6 @@ ExecStart=/bin/sh -c 'cp {SETTING} /run/hydra-test; exec sleep infinity'
 [Install]
 WantedBy=multi-user.target
 """
-
-
-@pytest.fixture(scope="module")
-def machine(ground):  # noqa: F811
-    """A machine of the local cloud's kind, alone on a network of its own."""
-    ground.boot("i-services", 10)
-    ground.open(ground.address(10))
-    keys = tuple(host_keys(ground.machines.console("i-services")))
-    return Host("services", ground.address(10), "admin", key_file=str(ground.key), host_keys=keys)
 
 
 def wanted(setting="one", text=TEXT):
@@ -122,11 +111,11 @@ def test_a_machine_restarts_and_comes_back(machine, pool):
     assert states(pool.facts(machine, (Service("ssh"),))) == ["ok"]
 
 
-def test_a_login_that_may_not_become_root_is_said_so(machine, pool, ground):  # noqa: F811
-    ground.said("i-services", "mv /etc/sudoers.d /etc/sudoers.off")
+def test_a_login_that_may_not_become_root_is_said_so(machine, pool, ground):
+    ground.said("i-machine", "mv /etc/sudoers.d /etc/sudoers.off")
     try:
         for act in (lambda: pool.facts(machine, wanted()), lambda: pool.run(machine, "true")):
-            with pytest.raises(Failure, match="services: admin cannot become root there .*let it use sudo"):
+            with pytest.raises(Failure, match="machine: admin cannot become root there .*let it use sudo"):
                 act()
     finally:
-        ground.said("i-services", "mv /etc/sudoers.off /etc/sudoers.d")
+        ground.said("i-machine", "mv /etc/sudoers.off /etc/sudoers.d")

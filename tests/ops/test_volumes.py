@@ -4,7 +4,7 @@ import pytest
 
 from fabfile.engine.hosts import Host
 from fabfile.engine.operations import Directory, File, Filesystem, Mounted
-from tests.cloud.conftest import ground, host_keys, place  # noqa: F401 - fixtures
+from tests.cloud.conftest import host_keys
 
 pytestmark = pytest.mark.hosts
 
@@ -19,7 +19,7 @@ WANTED = (
 
 
 @pytest.fixture(scope="module")
-def machine(ground):  # noqa: F811
+def machine(ground):
     """A machine of the local cloud's kind with a new volume attached."""
     ground.boot("i-volumes", 10)
     ground.open(ground.address(10))

@@ -1,0 +1,102 @@
+"""The story that `script/demo` tells once all is set up: each part is a command you could type yourself."""
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+FAB = str(ROOT / ".venv/bin/fab")
+ACCOUNT = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "hydra" / "demo-account.json"
+
+
+def main():
+    began = time.monotonic()
+    fab("cloud.start")
+    status = json.loads(fab("cloud.status", "--json", show=False))
+    if status["drivers"] != "real":
+        from plain import story
+
+        story(fab, say)
+    else:
+        on_machines()
+    say(f"Done in {time.monotonic() - began:.0f} s.")
+
+
+def on_machines():
+    """The whole stage, on real hosts."""
+    from visit import Visit
+
+    fab("up")
+    fab("setup_packages")
+    fab("deploy")
+    name, password = demo_account()
+    say("Signing in through the login page")
+    from fabfile import stages
+
+    visit = Visit(stages.LOCAL)
+    visit.sign_in(name, password)
+    visit.show()
+    fab("get_cpu_stats")
+    tell_next(visit.url, name, password)
+
+
+def fab(*words, show=True, feed=None):
+    """Run one `fab local` command, shown as it would be typed; ends the story if it fails. Returns what it printed."""
+    if show:
+        print(
+            f"\n\033[1m$ fab local {' '.join(words)}\033[0m"
+            if sys.stdout.isatty()
+            else f"\n$ fab local {' '.join(words)}",
+            flush=True,
+        )
+    done = subprocess.run(
+        [FAB, "local", *words], cwd=ROOT, input=feed, text=True, stdout=None if show else subprocess.PIPE, check=False
+    )
+    if done.returncode:
+        sys.exit(
+            f"`fab local {' '.join(words)}` did not succeed (exit code {done.returncode}). Mend what it says and run script/demo again: it goes on from here."
+        )
+    return done.stdout
+
+
+def demo_account():
+    """(name, password) of the demo account, made if it is not there; kept for the next run in a file only you can read."""
+    kept = (
+        json.loads(ACCOUNT.read_text()) if ACCOUNT.exists() else {"name": "demo", "password": secrets.token_urlsafe(12)}
+    )
+    found = subprocess.run([FAB, "local", "sdb.find", kept["name"]], cwd=ROOT, capture_output=True, check=False)
+    if found.returncode:
+        ACCOUNT.parent.mkdir(parents=True, exist_ok=True)
+        ACCOUNT.touch(mode=0o600)
+        ACCOUNT.write_text(json.dumps(kept))
+        fab("sdb.adduser", kept["name"], "--password-stdin", feed=kept["password"] + "\n")
+    return kept["name"], kept["password"]
+
+
+def tell_next(url, name, password):
+    say(f"""The application is at  {url}
+Sign in as             {name}
+with the password      {password}
+
+Try next:
+  . .venv/bin/activate
+  fab local status                    what is in place, what has drifted
+  fab local plan                      what `up` and `deploy` would change now: nothing
+  fab local ec2.ssh                   a shell on the machine
+  fab local rds.shell                 an SQL shell on the database
+  fab local cloud.status              what stands behind each machine, disk and database
+  eval "$(fab local cloud.env)"       and the aws command line talks to this cloud
+  script/demo --down                  takes everything away""")
+
+
+def say(text):
+    print(f"\n{text}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
