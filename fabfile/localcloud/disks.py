@@ -103,7 +103,7 @@ class RealDisks:
         if held.exists():
             return
         file = self._existing(id)
-        with self._new(held) as new, self._still(id):
+        with self._new(held) as new, self.still(id):
             for loop in attachments.loops(file):
                 run(["blockdev", "--flushbufs", loop])
             _copy(file, new)
@@ -122,6 +122,32 @@ class RealDisks:
     def file(self, id):
         """Where the bytes of a volume are."""
         return self.volumes / f"{id}.img"
+
+    @contextmanager
+    def still(self, id):
+        """Hold still what is mounted from the volume; it goes on when we are done, or killed.
+
+        The one who froze it waits at a pipe of ours, and thaws it when that closes.
+        """
+        machine = self._machine(id)
+        leader = self.machines.leader(machine) if machine else None
+        folders = sorted(set(self._mounts(machine, id))) if leader else []
+        if not folders:
+            yield
+            return
+        script = (
+            'trap "" INT TERM HUP; fsfreeze -f "$1" && thaw=1; echo; read -r end; [ -z "$thaw" ] || fsfreeze -u "$1"'
+        )
+        inside = ["nsenter", f"--target={leader}", "--mount", "--root", "--wd", "sh", "-c", script, "sh", folders[0]]
+        argv = cgroups.entering(self.machines.group(machine), "visitor", inside)
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+        with subprocess.Popen(argv, **pipes) as holder:
+            holder.stdout.readline()
+            try:
+                yield
+            finally:
+                holder.stdin.close()
+                holder.wait()
 
     def _existing(self, id):
         if not self.file(id).exists():
@@ -163,32 +189,6 @@ class RealDisks:
     def _unmount(self, machine, id):
         for folder in reversed(self._mounts(machine, id)):
             self.machines.run(machine, ["umount", "--lazy", folder])
-
-    @contextmanager
-    def _still(self, id):
-        """Hold still what is mounted from the volume; it goes on when we are done, or killed.
-
-        The one who froze it waits at a pipe of ours, and thaws it when that closes.
-        """
-        machine = self._machine(id)
-        leader = self.machines.leader(machine) if machine else None
-        folders = sorted(set(self._mounts(machine, id))) if leader else []
-        if not folders:
-            yield
-            return
-        script = (
-            'trap "" INT TERM HUP; fsfreeze -f "$1" && thaw=1; echo; read -r end; [ -z "$thaw" ] || fsfreeze -u "$1"'
-        )
-        inside = ["nsenter", f"--target={leader}", "--mount", "--root", "--wd", "sh", "-c", script, "sh", folders[0]]
-        argv = cgroups.entering(self.machines.group(machine), "visitor", inside)
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-        with subprocess.Popen(argv, **pipes) as holder:
-            holder.stdout.readline()
-            try:
-                yield
-            finally:
-                holder.stdin.close()
-                holder.wait()
 
     @contextmanager
     def _new(self, file):

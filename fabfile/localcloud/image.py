@@ -38,6 +38,7 @@ MASKED = (  # timers that would take dpkg's lock at any moment, and units that m
 ).split()
 MERGED_USR = "/usr/share/mmdebstrap/hooks/merged-usr"  # without it, a package does so, and brings all of perl
 ROOTFS = Path(__file__).with_name("rootfs")
+LAYER = Path(__file__).with_name("layer.sh")
 SHARED_ARCHIVES = "var/cache/apt/shared"
 PIP_CACHE = "var/cache/pip"
 
@@ -57,55 +58,51 @@ class Images:
 
         Raises DriverError with the failing program's last words; nothing half made is ever taken for an image.
         """
-        if name == BASE:
-            return [self._made(BASE, self._recipe(), self._debootstrap)]
-        if name not in LAYERS:
-            raise DriverError(f"there is no image {name}; there are {', '.join([BASE, *LAYERS])}")
-        base = self.folders(BASE)
-        recipe = {"base": base[0].name, "packages": LAYERS[name]}
-        return [self._made(name, recipe, lambda folder, lock: self._layer(name, base[0], folder, lock)), *base]
+        folder = self.folder(name)
+        below = [] if name == BASE else self.folders(BASE)
+        if not folder.is_dir():
+            self._make(name, folder, below)
+        return [folder, *below]
+
+    def folder(self, name):
+        """Where the image's own files are, or will be once it is made."""
+        version = hashlib.sha256(json.dumps(self._recipe(name), sort_keys=True).encode()).hexdigest()[:12]
+        return self.cache / name / version
 
     def ready(self, name):
         """Whether asking for the image costs nothing."""
-        folder = self._folder(BASE, self._recipe())
+        return self.folder(name).is_dir()
+
+    def _recipe(self, name):
+        """All that goes into an image."""
+        if name == BASE:
+            files = {str(file.relative_to(ROOTFS)): file.read_text() for file in _files(ROOTFS)}
+            made_of = {"suite": SUITE, "packages": PACKAGES, "units": UNITS, "masked": MASKED}
+            return made_of | {"files": files, "sources": asdict(self.sources)}
         if name in LAYERS:
-            return folder.is_dir() and self._folder(name, {"base": folder.name, "packages": LAYERS[name]}).is_dir()
-        return folder.is_dir()
+            made_of = {"base": self.folder(BASE).name, "packages": LAYERS[name], "disabled": DISABLED.get(name, [])}
+            return made_of | {"script": LAYER.read_text()}
+        raise DriverError(f"there is no image {name}; there are {', '.join([BASE, *LAYERS])}")
 
-    def _recipe(self):
-        files = {str(file.relative_to(ROOTFS)): file.read_text() for file in ROOTFS.rglob("*") if file.is_file()}
-        return {
-            "suite": SUITE,
-            "packages": PACKAGES,
-            "units": UNITS,
-            "masked": MASKED,
-            "files": files,
-            "sources": asdict(self.sources),
-        }
-
-    def _folder(self, name, recipe):
-        version = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:12]
-        return self.cache / name / version
-
-    def _made(self, name, recipe, make):
-        folder = self._folder(name, recipe)
-        if folder.is_dir():
-            return folder
+    def _make(self, name, folder, below):
         folder.parent.mkdir(parents=True, exist_ok=True)
         self.archives.mkdir(parents=True, exist_ok=True)
         with _locked(folder.parent / "lock") as lock:
-            if folder.is_dir():
-                return folder
+            if folder.is_dir():  # made by someone else while we waited
+                return
             for left in folder.parent.glob("*.*"):  # of a build that was killed
                 shutil.rmtree(left) if left.is_dir() else left.unlink()
             building = folder.with_suffix(".building")
             building.mkdir()
-            make(building, lock)
+            self.say(f"making the image {name}, once on this machine; it takes about a minute")
+            if name == BASE:
+                self._debootstrap(building, lock)
+            else:
+                self._layer(name, below[0], building, lock)
             building.rename(folder)
-        return folder
+            self.say(f"the image {name} is there")
 
     def _debootstrap(self, folder, lock):
-        self.say(f"making the image {BASE} (once on this machine, about a minute)")
         archives, lists = self.archives, folder.with_suffix(".list")
         lists.write_text(self.sources.lines(SUITE))
         settings = [f'Acquire::{scheme}::Proxy "{proxy}"' for scheme, proxy in self.sources.proxies]
@@ -127,14 +124,13 @@ class Images:
         )
         lists.unlink()
         self._furnish(folder)
-        self.say(f"the image {BASE} is there")
 
     def _furnish(self, root):
         """All that makes plain Debian a machine of a cloud."""
         for left in [*root.glob("etc/ssh/ssh_host_*"), root / "var/lib/dbus/machine-id", root / "etc/resolv.conf"]:
             left.unlink(missing_ok=True)
         (root / "etc/machine-id").write_text("")
-        for file in (file for file in ROOTFS.rglob("*") if file.is_file()):
+        for file in _files(ROOTFS):
             there = root / file.relative_to(ROOTFS)
             there.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, there)
@@ -168,20 +164,17 @@ class Images:
 
     def _layer(self, name, base, folder, lock):
         """Install over the base in a mount namespace of its own, which ends with the shell, however that ends."""
-        self.say(f"making the image {name} (once on this machine)")
         work, root = folder.with_suffix(".work"), folder.with_suffix(".root")
         for path in (work, root):
             path.mkdir()
-        script = ROOTFS.with_name("layer.sh")
         disabled = " ".join(DISABLED.get(name, ()))
         self._run(
-            ["sh", str(script), str(base), str(folder), str(work), str(root), str(self.archives)]
+            ["sh", str(LAYER), str(base), str(folder), str(work), str(root), str(self.archives)]
             + [disabled, *LAYERS[name]],
             lock,
         )
         shutil.rmtree(work)
         root.rmdir()
-        self.say(f"the image {name} is there")
 
     def _run(self, argv, lock):
         """Run a builder in a cgroup of this cloud, where its sweep finds it if we are killed meanwhile.
@@ -194,6 +187,10 @@ class Images:
         environment = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "TMPDIR": "/tmp"}
         entered = cgroups.entering(group, "keeper", ["unshare", "--mount", "--propagation", "slave", *argv])
         run(entered, environment=environment, name=f"making an image with {argv[0]}", keep_open=(lock,))
+
+
+def _files(folder):
+    return [file for file in sorted(folder.rglob("*")) if file.is_file()]
 
 
 def _link(path, target):

@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import signal
+import struct
 import subprocess
 import threading
 import time
@@ -209,9 +210,8 @@ class RealMachines:
         cgroups.remove(group)  # its time is counted from here
         cgroups.make(group)
         cgroups.limit(group, spec.memory)
-        for shared in ("apt", "pip"):
-            (self.place.cache / shared).mkdir(parents=True, exist_ok=True)
-        (self.place.cache / "pip").chmod(0o777)
+        (self.place.cache / "apt").mkdir(parents=True, exist_ok=True)
+        _share_with_all_users(self.place.cache / "pip")
         (folder / "stop").unlink(missing_ok=True)
         self.network.plug(spec.id, spec.address)  # gone if this machine was rebooted
         words = [self.network.namespace(spec.id), str(folder), spec.hostname, ":".join(map(str, lower))]
@@ -254,7 +254,8 @@ class RealMachines:
         leader = self.leader(id)
         if leader is None or not Path(f"/proc/{leader}/root/run/systemd/private").exists():
             return False
-        return self.run(id, ["systemctl", "is-system-running"]).stdout.strip() in (b"running", b"degraded")
+        answer = self.run(id, ["timeout", str(BOOTING), "systemctl", "is-system-running", "--wait"])
+        return answer.stdout.strip() in (b"running", b"degraded")
 
     def _wait(self, holds, seconds):
         """Wait until `holds()`; False if it does not within `seconds`."""
@@ -264,6 +265,18 @@ class RealMachines:
                 return False
             time.sleep(0.03)
         return True
+
+
+def _share_with_all_users(folder):
+    """Make the folder and whatever will be made in it everyone's: pip builds as root here, as another user there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o777)
+    owner, group, others = 0x01, 0x04, 0x20
+    entries = b"".join(struct.pack("<HHI", who, 0o7, 0xFFFFFFFF) for who in (owner, group, others))
+    try:
+        os.setxattr(folder, "system.posix_acl_default", struct.pack("<I", 2) + entries)
+    except OSError:  # a file system without access control lists: there the first user has the cache for himself
+        return
 
 
 def _pids_within(pid):

@@ -12,6 +12,8 @@ import fcntl
 import ipaddress
 import json
 import re
+import shutil
+import threading
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -40,6 +42,7 @@ class RealNetwork:
         self.names_port = 0
         self.endpoint_port = 0
         self._guards = []
+        self._changing = threading.RLock()  # a cable plugged in while the table is exchanged would not be in it
 
     def up(self):
         """Make the network if it is not there, and return its block; the same one at every call.
@@ -71,19 +74,20 @@ class RealNetwork:
 
     def plug(self, name, address):
         """Give the machine `name` its namespace and cable. Idempotent, also where a crash left half of it."""
-        namespace, link = self.namespace(name), self.link(address)
-        if not (NAMESPACES / namespace).exists():
-            run(["ip", "netns", "add", namespace])
-        if link not in _links(self.prefix):
-            run(["ip", "link", "add", link, "type", "veth", "peer", "name", "eth0", "netns", namespace])
-        inside = f"link set lo up\naddr replace {address}/32 dev eth0\nlink set eth0 up\n"
-        inside += f"route replace {self.gateway} dev eth0 scope link\n"
-        inside += f"route replace default via {self.gateway} dev eth0 src {address}\n"
-        run(["ip", "-n", namespace, "-batch", "-"], input=inside.encode())
-        outside = f"link set {link} up\nroute replace {address}/32 dev {link} src {self.gateway}\n"
-        run(["ip", "-batch", "-"], input=outside.encode())
-        _set_forwarding(link, "1")
-        run(["nft", f'add element inet {self.prefix} links {{ "{link}" . {address} }}'])
+        with self._changing:
+            namespace, link = self.namespace(name), self.link(address)
+            if not (NAMESPACES / namespace).exists():
+                run(["ip", "netns", "add", namespace])
+            if link not in _links(self.prefix):
+                run(["ip", "link", "add", link, "type", "veth", "peer", "name", "eth0", "netns", namespace])
+            inside = f"link set lo up\naddr replace {address}/32 dev eth0\nlink set eth0 up\n"
+            inside += f"route replace {self.gateway} dev eth0 scope link\n"
+            inside += f"route replace default via {self.gateway} dev eth0 src {address}\n"
+            run(["ip", "-n", namespace, "-batch", "-"], input=inside.encode())
+            outside = f"link set {link} up\nroute replace {address}/32 dev {link} src {self.gateway}\n"
+            run(["ip", "-batch", "-"], input=outside.encode())
+            _set_forwarding(link, "1")
+            run(["nft", f'add element inet {self.prefix} links {{ "{link}" . {address} }}'])
 
     def unplug(self, name, address=""):
         """Take the machine's namespace and cable away. Idempotent."""
@@ -94,8 +98,9 @@ class RealNetwork:
 
     def guard(self, guards):
         """Put exactly these packet filters in force, in one atomic exchange."""
-        self._guards = list(guards)
-        self._exchange(_former(self.prefix))
+        with self._changing:
+            self._guards = list(guards)
+            self._exchange(_former(self.prefix))
 
     def down(self):
         """Take the network away, whatever is left of it."""
@@ -206,7 +211,7 @@ def _restore_forwarding(prefix):
     for other in _tables():
         others |= set(_former(other)) if other != prefix else set()
     restored = []
-    for uplink, value in _former(prefix).items():
+    for uplink, value in (_former(prefix) if prefix in _tables() else {}).items():
         if uplink not in others and not _forwards() and (CONF / uplink).exists() and _forwarding(uplink) != value:
             _set_forwarding(uplink, value)
             restored.append(f"forwarding of {uplink}")
@@ -221,7 +226,9 @@ def _former(table):
 
 
 def _tables():
-    """The prefixes of all clouds that have a table."""
+    """The prefixes of all clouds that have a table; none where there is no nft to have made one."""
+    if not shutil.which("nft"):
+        return []
     listed = run(["nft", "list", "tables", "inet"]).stdout.decode()
     return re.findall(r"^table inet (hy[0-9a-f]{4})$", listed, re.MULTILINE)
 

@@ -1,5 +1,6 @@
 """A local cloud's machine of its own for each test module: its network, machines and volumes, swept away at the end."""
 
+import fcntl
 import hashlib
 import subprocess
 import time
@@ -86,11 +87,14 @@ def own_place(module):
 
 @pytest.fixture(scope="module")
 def place(request):
-    """This module's own place, clean before and after."""
+    """This module's own place, clean before and after; a second run at the same time waits for the first."""
     own = own_place(request.module.__name__)
-    real.sweep(own, files=True)
-    yield own
-    real.sweep(own, files=True)
+    own.home.parent.mkdir(parents=True, exist_ok=True)
+    with open(own.home.with_suffix(".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        real.sweep(own, files=True)
+        yield own
+        real.sweep(own, files=True)
 
 
 @pytest.fixture(scope="module")

@@ -144,7 +144,7 @@ from pathlib import Path
 from fabfile.localcloud.place import Place
 from fabfile.localcloud.real import drivers
 disks = drivers(Place(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])))[2]
-with disks._still(sys.argv[4]):
+with disks.still(sys.argv[4]):
     os.kill(os.getpid(), signal.SIGKILL)
 """
 

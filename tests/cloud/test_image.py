@@ -109,8 +109,9 @@ def test_this_machines_own_authorities_go_along(etc):
 def test_another_recipe_is_another_image(tmp_path):
     place = Place("images", tmp_path, tmp_path)
     one, same, other = (Images(place, sources=Sources(main=main)) for main in ("http://a", "http://a", "http://b"))
-    folders = [images._folder("debian-12", images._recipe()) for images in (one, same, other)]
+    folders = [images.folder("debian-12") for images in (one, same, other)]
     assert (folders[0] == folders[1], folders[0] == folders[2]) == (True, False)
+    assert one.folder("mariadb") != other.folder("mariadb")
 
 
 def test_an_unknown_image_is_refused(tmp_path):
@@ -224,3 +225,11 @@ def test_a_databases_host_is_up_without_an_sshd_and_its_server_waits_to_be_start
     assert ground.said("db-main", "systemctl is-enabled mariadb ssh", code=1) == "disabled\ndisabled"
     ground.said("db-main", "systemctl start mariadb")
     assert ground.said("db-main", "mariadb -Ne 'select 1'") == "1"
+
+
+@pytest.mark.hosts
+def test_what_one_user_leaves_in_pips_cache_another_may_add_to(ground):
+    ground.boot("i-cached", 40)
+    ground.said("i-cached", "umask 077; mkdir -p /var/cache/pip/test-of-two/one")
+    ground.said("i-cached", "runuser -u admin -- mkdir /var/cache/pip/test-of-two/one/two")
+    ground.said("i-cached", "rm -r /var/cache/pip/test-of-two")
