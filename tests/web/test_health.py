@@ -59,7 +59,7 @@ def test_every_page_carries_its_defences(browser, path):
 
 def test_cookies_are_for_https_and_not_for_scripts(browser, new_name, password):
     browser.post("/sign-up/", {"username": new_name(), "password1": password, "password2": password})
-    assert set(browser.cookies) == {"__Host-session", "__Host-csrf"}
+    assert set(browser.cookies) == {"__Host-sessionid", "__Host-csrftoken"}
     for cookie in browser.cookies.values():
         assert (cookie["secure"], cookie["httponly"], cookie["path"], cookie["domain"]) == (True, True, "/", "")
         assert cookie["samesite"] == "Lax"

@@ -196,7 +196,7 @@ def test_a_session_that_ended_while_its_page_was_made_is_refused(browser, new_na
     session = browser.session
     session["fruit"] = "apple"
     session.save()
-    request = rf.get("/", headers={"cookie": f"__Host-session={session.session_key}"}, secure=True)
+    request = rf.get("/", headers={"cookie": f"__Host-sessionid={session.session_key}"}, secure=True)
 
     def view(request):
         request.session["fruit"] = "pear"

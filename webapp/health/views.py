@@ -49,7 +49,7 @@ def from_simpledb(user) -> dict:
             ("Account", account.name),
             ("Item", canonical(account.name)),
             ("Domain", domain(user.username, environment.user_domains, environment.user_shards)),
-            ("Shard", f"{number} of {environment.user_shards}"),
+            ("Shard", f"{number}, of 0 to {environment.user_shards - 1}"),
             ("Created", moment(account.created)),
             ("Last updated", moment(account.updated)),
         ],
@@ -67,5 +67,5 @@ def from_redis(request) -> dict:
     return {
         "name": "Redis",
         "holds": "what changes with every click",
-        "facts": [("Session", f"{key[:24]}…"), ("Ends in", f"{seconds} seconds"), ("Your visits", visits)],
+        "facts": [("Session", f"{key[:24]}…"), ("Ends in", f"{seconds:,} seconds"), ("Your visits", visits)],
     }
