@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 _PER_LAG = 10  # states kept at most; a busy writer must not open one for each write
 
 
-@dataclass
+@dataclass(eq=False)
 class _State:
-    """One older state: a connection inside a transaction that began at `since`."""
+    """One older state: a connection inside a transaction that began at `since`, and the newest domain's id in it."""
 
     since: float
     connection: object
+    newest: int
     users: int = 0
     turn: threading.Lock = field(default_factory=threading.Lock)
 
@@ -36,30 +37,34 @@ class History:
         """How many states are kept."""
         return len(self._states)
 
-    def keep(self):
-        """Keep the present state; to be called before each write, by one thread at a time."""
+    def keep(self, new_domain=False):
+        """Keep the present state; to be called before each write and after a `new_domain`, by one thread at a time."""
         if not self._lag:
             return
         now = self._clock()
         with self._lock:
-            self._forget(now)
+            self._forget(now - self._lag)
             if self._states and now - self._states[-1].since < self._lag / _PER_LAG:
-                return
+                if not new_domain:
+                    return
+                self._drop(self._states[-1:])  # it does not know the domain, and the new one serves the others
         connection = self._connect()
         connection.execute("BEGIN")
-        connection.execute("SELECT 1 FROM domains").fetchone()  # only the first look fixes what a transaction sees
+        # Only the first look fixes what a transaction sees.
+        (newest,) = connection.execute("SELECT coalesce(max(id), 0) FROM domains").fetchone()
         with self._lock:
-            self._states.append(_State(now, connection))
+            self._states.append(_State(now, connection, newest))
 
     @contextmanager
-    def state(self, region, domain):
-        """A connection that sees the state to show for the domain, or None if that is the present one."""
+    def state(self, region, name, domain):
+        """A connection that sees the state to show for the domain (its id), or None if that is the present one."""
         if not self._lag:
             yield None
             return
         with self._lock:
-            oldest = self._clock() - self.lag_of(region, domain)
-            state = next((state for state in self._states if state.since >= oldest), None)
+            oldest = self._clock() - self.lag_of(region, name)
+            fitting = (state for state in self._states if state.since >= oldest and state.newest >= domain)
+            state = next(fitting, None)
             if state:
                 state.users += 1
         if state is None:
@@ -72,17 +77,20 @@ class History:
             with self._lock:
                 state.users -= 1
 
-    def lag_of(self, region, domain):
+    def lag_of(self, region, name):
         """How many seconds the domain's reads may be behind; the same for the same seed."""
-        return self._lag * random.Random(f"{self._seed} {region} {domain}").uniform(0.5, 1)
+        return self._lag * random.Random(f"{self._seed} {region} {name}").uniform(0.5, 1)
 
     def close(self):
         """Let go of every state."""
         with self._lock:
-            self._forget(float("inf"))
+            self._drop(self._states)
 
-    def _forget(self, now):
-        gone = [state for state in self._states if now - state.since > self._lag and not state.users]
+    def _forget(self, before):
+        self._drop([state for state in self._states if state.since < before])
+
+    def _drop(self, states):
+        gone = [state for state in states if not state.users]
         self._states = [state for state in self._states if state not in gone]
         for state in gone:
             state.connection.close()

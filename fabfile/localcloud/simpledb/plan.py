@@ -24,7 +24,7 @@ def statement(query, snapshot, domain, position, most, small_set=SMALL_SET):
     elif query.order.key is ITEM_NAME:
         rows = _in_order_of("i.name", _direction(query), query, candidates, domain, position)
     elif candidates is None and requires(query.where, query.order.key):
-        rows = _along_values(query, domain, position)
+        rows = _along_values(query, snapshot, domain, position)
     else:
         rows = _sorted_by_value(query, candidates, domain, position)
     return rows + f" LIMIT {most}"
@@ -46,18 +46,39 @@ def _in_order_of(column, direction, query, candidates, domain, position):
     return rows + " AND " + item_filter(query.where) + f" ORDER BY {column} {direction}"
 
 
-def _along_values(query, domain, position):
+def _along_values(query, snapshot, domain, position):
     """Along the index of the sort key's values, each item at the smallest of its own (descending: at the largest)."""
-    direction = _direction(query)
+    key, direction = query.order.key, _direction(query)
     rows = Fragment("SELECT i.id, i.name, k.value FROM pairs k INDEXED BY pairs_by_value CROSS JOIN items i")
-    rows += Fragment(" ON i.id = k.item WHERE k.domain = ? AND k.name = ?", (domain, query.order.key))
+    rows += Fragment(" ON i.id = k.item WHERE k.domain = ? AND k.name = ?", (domain, key))
     if position:
         value, name = position
         beyond = _beyond(direction)
         rows += Fragment(f" AND k.value {beyond}= ? AND (k.value {beyond} ? OR i.name > ?)", (value, value, name))
-    rows += " AND NOT EXISTS (SELECT 1 FROM pairs o WHERE o.item = k.item AND o.name = k.name AND o.value"
-    rows += f" {'>' if direction == 'DESC' else '<'} k.value) AND "
-    return rows + item_filter(query.where) + f" ORDER BY k.value {direction}, i.name"
+    if snapshot.is_single(domain, key):
+        for part in _parts(query.where):
+            if shared_key(part) == key:
+                rows += Fragment(" AND ") + _stretch(part, position, direction)
+    else:
+        rows += " AND NOT EXISTS (SELECT 1 FROM pairs o WHERE o.item = k.item AND o.name = k.name AND o.value"
+        rows += f" {'>' if direction == 'DESC' else '<'} k.value)"
+    return rows + " AND " + item_filter(query.where) + f" ORDER BY k.value {direction}, i.name"
+
+
+def _stretch(node, position, direction):
+    """The stretch of the index that the tests of its only value leave.
+
+    Behind a position, the tests that say where the stretch begins are kept from the index by a plus sign: else SQLite
+    might begin there again instead of at the position.
+    """
+    match node:
+        case And(parts):
+            return joined("AND", [_stretch(part, position, direction) for part in parts])
+        case Test(key, "between", (low, high)):
+            return _stretch(And((Test(key, ">=", (low,)), Test(key, "<=", (high,)))), position, direction)
+        case Test(operator=operator) if position and operator[0] == _beyond(direction):
+            return value_filter(node, "+k.value")
+    return value_filter(node, "k.value")
 
 
 def _sorted_by_value(query, candidates, domain, position):

@@ -4,6 +4,7 @@ import queue
 import sqlite3
 import threading
 import time
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,9 @@ from .errors import Refused
 from .history import History
 from .like import matches
 
+# `several` names the attributes that have, or once had, two values in one item: for all others a walk along the values
+# meets each item just once.
+#
 # Items come back in the order of their ids, and a page ends at an id: AUTOINCREMENT never hands one out twice.
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS domains (
@@ -25,6 +29,8 @@ CREATE INDEX IF NOT EXISTS items_by_age ON items (domain);
 CREATE TABLE IF NOT EXISTS pairs (
     item INTEGER NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, domain INTEGER NOT NULL,
     PRIMARY KEY (item, name, value)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS several (
+    domain INTEGER NOT NULL, name TEXT NOT NULL, PRIMARY KEY (domain, name)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS pairs_by_value ON pairs (domain, name, value, item);
 """
 
@@ -93,6 +99,8 @@ class Store:
             if count >= self.limits.domains:
                 raise Refused("NumberDomainsExceeded")
             connection.execute("INSERT INTO domains (region, name) VALUES (?, ?)", (region, name))
+        with self._turn:
+            self.history.keep(new_domain=True)
 
     def delete_domain(self, region, name):
         """Remove the domain and all that is in it, if it is there."""
@@ -100,6 +108,7 @@ class Store:
             if domain := _domain(connection, region, name):
                 connection.execute("DELETE FROM pairs WHERE item IN (SELECT id FROM items WHERE domain = ?)", domain)
                 connection.execute("DELETE FROM items WHERE domain = ?", domain)
+                connection.execute("DELETE FROM several WHERE domain = ?", domain)
                 connection.execute("DELETE FROM domains WHERE id = ?", domain)
 
     def change(self, region, domain, changes):
@@ -145,9 +154,8 @@ class Store:
             if consistent:
                 yield present, domain
                 return
-            with self.history.state(region, name) as connection:
-                past = Snapshot(connection) if connection else present
-                yield (past if past.has(domain) else present), domain
+            with self.history.state(region, name, domain) as connection:
+                yield (Snapshot(connection) if connection else present), domain
 
     @contextmanager
     def _writing(self):
@@ -199,9 +207,10 @@ class Snapshot:
         """The domain's id. Raises NoSuchDomain."""
         return _found(_domain(self.connection, region, name))[0]
 
-    def has(self, domain):
-        """Whether there is a domain of this id."""
-        return self.connection.execute("SELECT 1 FROM domains WHERE id = ?", (domain,)).fetchone() is not None
+    def is_single(self, domain, name):
+        """Whether no item of the domain has two values of the attribute."""
+        found = self.connection.execute("SELECT 1 FROM several WHERE domain = ? AND name = ?", (domain, name))
+        return found.fetchone() is None
 
     def size(self, domain):
         """The number of items in the domain of this id."""
@@ -259,6 +268,9 @@ def _rewrite(connection, domain, change):
         condition = "item = ? AND name = ? AND value = ?"
         connection.executemany(f"DELETE FROM pairs WHERE {condition}", [(id, *pair) for pair in gone])
     connection.executemany("INSERT INTO pairs VALUES (?, ?, ?, ?)", [(id, *pair, domain) for pair in new])
+    if len(names := Counter(name for name, _ in after)) < len(after):
+        marks = [(domain, name) for name, count in names.items() if count > 1]
+        connection.executemany("INSERT OR IGNORE INTO several VALUES (?, ?)", marks)
     if not after:
         connection.execute("DELETE FROM items WHERE id = ?", (id,))
     items = bool(after) - bool(before)

@@ -1,9 +1,13 @@
 """How the tests ask SimpleDB through boto3."""
 
+from pathlib import Path
+
 import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
+
+ROOT = Path(__file__).parents[3]
 
 
 def client_of(url):

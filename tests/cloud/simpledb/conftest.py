@@ -1,5 +1,7 @@
 """A SimpleDB behind a real HTTP server, and boto3 in front of it."""
 
+import subprocess
+import sys
 import threading
 import uuid
 
@@ -9,7 +11,7 @@ from fabfile.localcloud.simpledb.api import open_service
 from fabfile.localcloud.simpledb.server import Server
 from fabfile.localcloud.simpledb.store import Limits
 
-from .asking import client_of, pairs
+from .asking import ROOT, client_of, pairs
 
 
 @pytest.fixture(scope="session")
@@ -74,3 +76,21 @@ def select(client, domain):
         return [item["Name"] for item in answer.get("Items", [])]
 
     return select
+
+
+@pytest.fixture
+def start(tmp_path):
+    """start() runs the server alone, in a process of its own; gives the process and its URL."""
+    started = []
+
+    def start(*options):
+        command = [sys.executable, "-m", "fabfile.localcloud.simpledb", "--port", "0", "--data", str(tmp_path / "data")]
+        process = subprocess.Popen([*command, *options], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        started.append(process)
+        return process, process.stdout.readline().strip()
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+        process.stdout.close()

@@ -4,38 +4,14 @@ import http.client
 import os
 import resource
 import signal
-import subprocess
-import sys
 import threading
-from pathlib import Path
 from urllib.parse import urlencode, urlsplit
-
-import pytest
 
 from .asking import client_of, pairs, refusal
 
-ROOT = Path(__file__).parents[3]
 KILLS = 5
 WRITERS = 4
 WRITES_BEFORE_A_KILL = 150
-
-
-@pytest.fixture
-def start(tmp_path):
-    """start() runs the server alone, in a process of its own; gives the process and its URL."""
-    started = []
-
-    def start(*options):
-        command = [sys.executable, "-m", "fabfile.localcloud.simpledb", "--port", "0", "--data", str(tmp_path / "data")]
-        process = subprocess.Popen([*command, *options], cwd=ROOT, stdout=subprocess.PIPE, text=True)
-        started.append(process)
-        return process, process.stdout.readline().strip()
-
-    yield start
-    for process in started:
-        process.kill()
-        process.wait()
-        process.stdout.close()
 
 
 def write_until_it_dies(url, writer, acknowledged, enough):
@@ -108,27 +84,3 @@ def test_a_write_that_finds_the_disk_full_is_not_acknowledged_and_the_next_one_i
     client.put_attributes(DomainName="writes", ItemName="small", Attributes=pairs("name=small", "number=1"))
     assert full[:2] == ("InternalError", 500)
     assert_whole(client, ["small"])
-
-
-def test_it_runs_alone_and_ends_cleanly_when_told_to(start):
-    process, url = start("--region", "eu-west-1")
-    assert url.startswith("http://127.0.0.1:")
-    client = client_of(url)
-    client.create_domain(DomainName="alone")
-    client.put_attributes(DomainName="alone", ItemName="a", Attributes=pairs("n=1"))
-    process.terminate()
-    assert process.wait(30) == 0
-    _, url = start("--region", "eu-west-1")
-    found = client_of(url).get_attributes(DomainName="alone", ItemName="a", ConsistentRead=True)
-    assert found["Attributes"] == pairs("n=1")
-
-
-def test_a_port_in_use_is_said_in_one_sentence(start, tmp_path):
-    _, url = start()
-    port = str(urlsplit(url).port)
-    command = [sys.executable, "-m", "fabfile.localcloud.simpledb", "--port", port, "--data", str(tmp_path / "other")]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert done.stderr.count("\n") == 1
-    assert "Address already in use" in done.stderr
-    assert "--port" in done.stderr

@@ -83,6 +83,13 @@ def test_a_new_domain_is_there_at_once(store, clock):
         assert snapshot.size(domain) == 0
 
 
+def test_what_is_put_into_a_new_domain_is_not_seen_at_once(store):
+    store.create_domain("r", "other")
+    store.change("r", "other", [Put("a", (Attribute("n", "1"),))])
+    with store.read_domain("r", "other", consistent=False) as (snapshot, domain):
+        assert snapshot.size(domain) == 0
+
+
 def test_a_domain_made_again_does_not_show_its_former_items(store, clock):
     put(store, "a", "1")
     clock.now += 2
