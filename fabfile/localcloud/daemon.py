@@ -88,7 +88,7 @@ def ensure(place=None, say=print, drivers=None):
     found = running(place)
     if found:
         return found
-    with _alone(place):
+    with alone(place):
         found = running(place)
         if found:
             return found
@@ -151,7 +151,7 @@ def _last_words(place):
 
 
 @contextmanager
-def _alone(place):
+def alone(place):
     """Only one of us starts or stops this place's daemon at a time."""
     place.home.mkdir(parents=True, exist_ok=True, mode=0o700)
     with open(place.home / "lock", "w") as lock:
@@ -159,24 +159,26 @@ def _alone(place):
         yield
 
 
-def stop(place=None, say=print):
+def stop(place=None):
     """Power everything off and end the daemon; all is kept. Returns whether it ran. Raises Failure if it hangs."""
     place = place or Place.current()
-    if not place.home.exists():
+    if not pids(place):
         return False
-    with _alone(place):
-        found = running(place)
-        pid = found.pid if found else _deaf(place)
-        if not pid:
-            return False
-        os.kill(pid, signal.SIGTERM)
-        since = time.monotonic()
-        while is_ours(pid):
-            if time.monotonic() - since > STOP:
-                raise Failure(f"the local cloud (pid {pid}) does not end: see {place.home}/cloud.log")
-            _reap(pid)
-            time.sleep(LOOK)
-    return True
+    with alone(place):
+        found = pids(place)
+        for pid in found:
+            _end(pid, place)
+    return bool(found)
+
+
+def _end(pid, place):
+    os.kill(pid, signal.SIGTERM)
+    since = time.monotonic()
+    while is_ours(pid):
+        if time.monotonic() - since > STOP:
+            raise Failure(f"the local cloud (pid {pid}) does not end: see {place.home}/cloud.log")
+        _reap(pid)
+        time.sleep(LOOK)
 
 
 def _reap(pid):
@@ -185,20 +187,23 @@ def _reap(pid):
         os.waitpid(pid, os.WNOHANG)
 
 
-def _deaf(place):
-    """The pid of a daemon that lives but does not answer, or None."""
-    try:
-        pid = json.loads((place.home / "endpoint.json").read_text())["pid"]
-    except (FileNotFoundError, ValueError, KeyError):
-        return None
-    return pid if is_ours(pid) else None
+def pids(place):
+    """The daemons of this place, found by what they run and for whom: also one that lost its files."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            mine = f"HYDRA_HOME={place.home}".encode() in (process / "environ").read_bytes().split(b"\0")
+        except OSError:
+            continue  # it ended, or is another user's
+        if mine and is_ours(process.name):
+            found.append(int(process.name))
+    return found
 
 
 def kill(place):
-    """End the daemon at once, if there is one."""
-    found = _deaf(place)
-    if found:
-        os.kill(found, signal.SIGKILL)
-        while is_ours(found):
-            _reap(found)
+    """End this place's daemons at once, whatever state they are in."""
+    for pid in pids(place):
+        os.kill(pid, signal.SIGKILL)
+        while is_ours(pid):
+            _reap(pid)
             time.sleep(LOOK)

@@ -1,6 +1,7 @@
 """The local cloud's own tasks: `fab local cloud.start` and so on. They touch no AWS account."""
 
 import json
+import os
 import shutil
 import sys
 
@@ -10,6 +11,7 @@ from ..engine.errors import Refusal
 from . import daemon
 from .place import Place
 
+ROOTS_PATH = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
 TABLES = {
     "machines": ("id", "name", "state", "address", "memory"),
     "volumes": ("id", "name", "state", "gib", "machine", "device"),
@@ -87,18 +89,27 @@ def variables(found):
 
 
 def erase(place):
-    """Everything of this place, whether its daemon lives or not and whatever is half gone."""
-    import os
+    """Take all of this place away, whether its daemon lives or not and whatever is half gone. Refusal if it cannot be."""
+    if not place.home.exists() and not daemon.pids(place):
+        return _sweep(place)
+    with daemon.alone(place):
+        daemon.kill(place)
+        _sweep(place)
+        shutil.rmtree(place.home, ignore_errors=True)
 
-    daemon.kill(place)
-    if os.geteuid() == 0:
-        from . import real
 
-        real.sweep(place, files=True)
+def _sweep(place):
+    from . import real
     from .databases import ProcessDatabases
+    from .drivers import DriverError
 
     ProcessDatabases(place).sweep()
-    shutil.rmtree(place.home, ignore_errors=True)
+    if os.geteuid() or not shutil.which("nft", path=ROOTS_PATH):
+        return  # then nothing in the kernel is ours
+    try:
+        real.sweep(place, files=True)
+    except DriverError as error:
+        raise Refusal(f"the local cloud could not be taken away: {error}; run this again") from error
 
 
 def _head(place, found):
