@@ -3,6 +3,8 @@
 Alone: `python -m fabfile.localcloud.simpledb --port 8123 --data DIR`. Behind another endpoint: `install` and `wrap`.
 """
 
+from ..cloud import REGION
+from .api import open_service
 from .wsgi import application, wrap
 
 __all__ = ["application", "install", "wrap"]
@@ -14,9 +16,6 @@ def install(cloud, **options):
     Its data is in the folder "simpledb" of the cloud's home, and its writes need no `cloud.change()`: each is on disk
     before it is answered. `options` are those of api.open_service. Returns the SimpleDB.
     """
-    from ..cloud import REGION
-    from .api import open_service
-
     simpledb = open_service(cloud.place.home / "simpledb", REGION, **options)
     cloud.parts["simpledb"] = simpledb
     cloud.report("simpledb", lambda _: simpledb.store.overview())

@@ -111,7 +111,7 @@ def read_parameters(request):
     try:
         pairs = _pairs(request.query)
         if request.method == "POST":
-            pairs += _pairs(request.body.decode("ascii"))
+            pairs += _pairs(request.body.decode())
     except ValueError as error:
         raise Refused("InvalidHttpRequest", "parameters are not percent-encoded UTF-8") from error
     return dict(reversed(pairs))

@@ -8,11 +8,14 @@ from .api import LARGEST_BODY, Request, is_simpledb, open_service
 
 def application(folder, region="us-west-2"):
     """A WSGI application that serves SimpleDB from the data in `folder`."""
-    return wrap(_not_found, open_service(folder, region), always=True)
+    return wrap(None, open_service(folder, region), always=True)
 
 
 def wrap(application, simpledb, always=False):
-    """A WSGI application that answers SimpleDB's requests itself and hands all others on, unread, to `application`."""
+    """A WSGI application that answers SimpleDB's requests itself and hands all others on, unread, to `application`.
+
+    With `always` it answers every request; there is no other application then.
+    """
 
     def serve(environ, start_response):
         request = _request(environ)
@@ -48,7 +51,3 @@ def _may_be_simpledb(environ):
     if not environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded"):
         return False
     return 0 < int(environ.get("CONTENT_LENGTH") or 0) <= LARGEST_BODY
-
-
-def _not_found(environ, start_response):
-    raise AssertionError("an application that answers always hands nothing on")

@@ -3,7 +3,10 @@
 import pytest
 
 from fabfile.localcloud.simpledb.api import Request, open_service
-from fabfile.localcloud.simpledb.store import Limits
+from fabfile.localcloud.simpledb.changes import Put
+from fabfile.localcloud.simpledb.errors import Refused
+from fabfile.localcloud.simpledb.parameters import Attribute
+from fabfile.localcloud.simpledb.store import Limits, Store
 
 from .asking import pairs, refusal
 
@@ -79,6 +82,18 @@ def test_a_region_holds_only_so_many_domains(tmp_path):
     service.close()
     assert [status for status, _, _ in created] == [200, 200, 200, 409]
     assert b"<Code>NumberDomainsExceeded</Code>" in created[-1][2]
+
+
+def test_a_domain_holds_only_so_many_bytes(tmp_path):
+    store = Store(tmp_path, Limits(domain_bytes=100))
+    store.create_domain("r", "here")
+    store.change("r", "here", [Put("a", (Attribute("n", "x" * 60),))])
+    with pytest.raises(Refused) as caught:
+        store.change("r", "here", [Put("b", (Attribute("n", "x" * 60),))])
+    store.change("r", "here", [Put("a", (Attribute("n", "small", replace=True),))])
+    store.change("r", "here", [Put("b", (Attribute("n", "x" * 60),))])
+    store.close()
+    assert (caught.value.code, caught.value.status) == ("NumberDomainBytesExceeded", 409)
 
 
 def test_metadata_counts_bytes_of_utf8_and_each_attribute_name_once(client, domain, put):
