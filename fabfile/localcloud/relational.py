@@ -52,6 +52,12 @@ class LocalBackend(Groups, Work, RDSBackend):
 
     # -- instances -------------------------------------------------------------------------------------------------
 
+    def describe_db_instances(self, db_instance_identifier=None, filters=None):
+        found = super().describe_db_instances(db_instance_identifier, filters)
+        for database in found:
+            self.revive(database)
+        return found
+
     def create_db_instance(self, db_kwargs):
         return self._create(dict(db_kwargs))
 
@@ -69,7 +75,6 @@ class LocalBackend(Groups, Work, RDSBackend):
         zone = wanted.get("availability_zone") or ZONES[0]
         database = super().create_db_instance({**wanted, "db_instance_identifier": id, "availability_zone": zone})
         database.restored_from = snapshot
-        database.maximum = wanted.get("max_allocated_storage")
         if self.cloud.drivers.name != "processes":
             self.cloud.addresses.take(OWNER.format(id=id), zone)
             self.cloud.addresses.protect(OWNER.format(id=id), database.vpc_security_group_ids)
@@ -101,8 +106,8 @@ class LocalBackend(Groups, Work, RDSBackend):
         return database
 
     def _check_change(self, database, wanted, at_once):
-        if "new_db_instance_identifier" in wanted:
-            raise NotImplementedError  # a database's host carries its name
+        if wanted.get("new_db_instance_identifier") or wanted.get("db_port_number"):
+            raise NotImplementedError  # its host and its certificate carry its name, its clients' firewalls its port
         if database.status not in SETTLED:
             refuse("InvalidDBInstanceState", "Database instance is not in available state.")
         if wanted.get("db_instance_class"):
@@ -271,14 +276,6 @@ class LocalBackend(Groups, Work, RDSBackend):
         wanted.pop("db_snapshot_identifier", None)
         return self._create(wanted, snapshot=snapshot.db_snapshot_identifier)
 
-    # What moto would answer with a record and nothing behind it.
-
-    def copy_db_snapshot(self, *arguments, **options):
-        raise NotImplementedError
-
-    create_db_instance_read_replica = promote_read_replica = copy_db_snapshot
-    restore_db_instance_to_point_in_time = create_db_cluster = copy_db_snapshot
-
     # -- what there is to order ------------------------------------------------------------------------------------
 
     def describe_orderable_db_instance_options(self, engine, engine_version, size=None):
@@ -287,6 +284,17 @@ class LocalBackend(Groups, Work, RDSBackend):
 
 class LocalAnswers(RDSResponse):
     """moto's RDS answers, and those it lacks."""
+
+    def _not_served(self):
+        raise NotImplementedError
+
+    # What moto would answer with a record and nothing behind it.
+    create_db_instance_read_replica = promote_read_replica = restore_db_instance_to_point_in_time = _not_served
+    create_db_cluster = restore_db_cluster_from_snapshot = restore_db_cluster_to_point_in_time = _not_served
+    create_db_cluster_snapshot = copy_db_cluster_snapshot = create_global_cluster = create_db_shard_group = _not_served
+    create_db_proxy = create_blue_green_deployment = start_export_task = create_event_subscription = _not_served
+    copy_db_snapshot = create_option_group = create_db_security_group = add_role_to_db_instance = _not_served
+    describe_db_log_files = _not_served
 
     def describe_db_engine_versions(self):
         return PaginatedResult({"DBEngineVersions": rules.engine_versions(self.params)})

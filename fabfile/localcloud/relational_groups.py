@@ -23,6 +23,27 @@ class Groups:
             refuse("InvalidParameterValue", f"ParameterGroupFamily {wanted} is not a valid parameter group family")
         return super().create_db_parameter_group(db_parameter_group_kwargs)
 
+    def copy_db_parameter_group(
+        self,
+        source_db_parameter_group_identifier,
+        target_db_parameter_group_identifier,
+        target_db_parameter_group_description,
+        tags=None,
+    ):
+        name = source_db_parameter_group_identifier.split(":")[-1]
+        if name not in self.db_parameter_groups:
+            raise DBParameterGroupNotFoundError(name)
+        source = self.db_parameter_groups[name]
+        wanted = {
+            "db_parameter_group_name": target_db_parameter_group_identifier,
+            "db_parameter_group_family": source.family,
+            "description": target_db_parameter_group_description,
+            "tags": tags,
+        }
+        group = self.create_db_parameter_group(wanted)
+        group.parameters.update({one: dict(row) for one, row in source.parameters.items()})
+        return group
+
     def modify_db_parameter_group(self, db_parameter_group_name, db_parameter_group_parameters):
         changes = [dict(change) for change in db_parameter_group_parameters]
         if db_parameter_group_name.startswith("default."):

@@ -8,7 +8,7 @@ import string
 from moto.rds.models import DBInstance, MasterUserSecret
 
 from .certificates import IDENTIFIER, Authority
-from .cloud import REGION
+from .cloud import REGION, ZONES
 
 DOMAIN = f"{REGION}.rds.localcloud.internal"
 HOSTED_ZONE = "Z1PVIF0B656C1W"  # of RDS in us-west-2
@@ -60,6 +60,11 @@ class LocalDatabase(DBInstance):
         in_sync = self.applied is None or self.applied == self.backend.wanted_parameters(self)
         status = "applying" if self.applying else "in-sync" if in_sync else "pending-reboot"
         return [{"DBParameterGroupName": name, "ParameterApplyStatus": status}]
+
+    @property
+    def secondary_availability_zone(self):
+        others = [zone for zone in ZONES if zone != self.availability_zone]
+        return others[0] if self.multi_az else None
 
     @property
     def certificate_details(self):

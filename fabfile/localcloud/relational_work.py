@@ -226,6 +226,14 @@ class Work:
         elif self.cloud.drivers.name != "processes":
             self.cloud.names.put(database.dns_name, self.cloud.addresses.of(OWNER.format(id=id)))
 
+    def revive(self, database):
+        """A server that died is started again, as RDS does; the database is `starting` meanwhile."""
+        id = database.db_instance_identifier
+        if database.status == "available" and self.drivers.state(id) != "running":
+            self.cloud.log.warning("database %s has died: it is started again", id)
+            database.status = "starting"
+            self.cloud.background(self._start, id)
+
     def _copying(self, id):
         mine = [one for one in self.database_snapshots.values() if one.db_instance_identifier == id]
         return any(one.status == "creating" for one in mine)

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 import signal
 import socket
 import ssl
@@ -18,7 +19,8 @@ from fabfile.localcloud import mariadb
 from fabfile.localcloud.databases import ProcessDatabases
 from fabfile.localcloud.drivers import DatabaseSpec, DriverError
 from fabfile.localcloud.parameters import defaults
-from fabfile.localcloud.place import Place
+
+from .conftest import own_place
 
 ENDPOINT = "local-db.abcdefghijkl.us-west-2.rds.localcloud.internal"
 PASSWORD = 'it\'s a \\ "secret" §1'
@@ -30,16 +32,22 @@ def spec(**changes):
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    return Place("test", tmp_path_factory.mktemp("databases"), tmp_path_factory.mktemp("cache"))
+def place():
+    """A home with a lasting name, so that what a killed run left is found by the next."""
+    own = own_place(__name__)
+
+    def clear():
+        ProcessDatabases(own).sweep()
+        shutil.rmtree(own.home, ignore_errors=True)
+
+    clear()
+    yield own
+    clear()
 
 
 @pytest.fixture(scope="module")
 def databases(place):
-    databases = ProcessDatabases(place)
-    yield databases
-    for folder in list(databases.folder.iterdir()):
-        databases.destroy(folder.name)
+    return ProcessDatabases(place)
 
 
 @pytest.fixture(scope="module")

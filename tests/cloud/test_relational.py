@@ -1,6 +1,9 @@
 """RDS as a client meets it: real boto3 against the real daemon, mostly over drivers with nothing behind them."""
 
 import json
+import os
+import shutil
+import signal
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -8,10 +11,12 @@ import MySQLdb
 import pytest
 from botocore.exceptions import ClientError
 
+from fabfile.localcloud import daemon
 from fabfile.localcloud.certificates import Authority
 from fabfile.localcloud.databases import ProcessDatabases
 
-from .endpoint import endpoint
+from .conftest import own_place
+from .endpoint import Running, endpoint
 
 
 @pytest.fixture(scope="module")
@@ -513,10 +518,18 @@ def test_work_cut_off_by_a_kill_is_finished_at_the_next_start():
 
 @pytest.fixture(scope="module")
 def real():
-    """A cloud whose databases are real, as plain processes."""
-    with endpoint("processes") as running:
-        yield running
+    """A cloud whose databases are real, as plain processes. Its home has a lasting name: a killed run's are found."""
+    running = Running(own_place(__name__).home, "processes")
+
+    def clear():
+        daemon.kill(running.place)
         ProcessDatabases(running.place).sweep()
+        shutil.rmtree(running.home, ignore_errors=True)
+
+    clear()
+    running.home.mkdir(parents=True)
+    yield running.start()
+    clear()
 
 
 def connect(cloud, database, password, folder):
@@ -589,6 +602,24 @@ def test_a_real_server_that_cannot_start_is_failed_and_says_why_and_can_be_delet
 
     assert "nonsense" in describe(rds, "wrong")["StatusInfos"][0]["Message"]
     remove(rds, "wrong")
+
+
+def test_a_real_server_that_dies_is_started_again(real, tmp_path):
+    rds = real.client("rds")
+    rds.create_db_instance(DBInstanceIdentifier="mortal", **WANTED)
+    settled(rds, "mortal")
+    pid = ProcessDatabases(real.place).backing("mortal")["pid"]
+
+    os.kill(pid, signal.SIGKILL)
+    until(
+        lambda: (
+            ProcessDatabases(real.place).backing("mortal")["pid"] not in (pid, None) or describe(rds, "mortal") is None
+        )
+    )
+
+    with connect(real, settled(rds, "mortal"), WANTED["MasterUserPassword"], tmp_path) as connection:
+        assert connection.get_server_info()
+    remove(rds, "mortal")
 
 
 def test_its_cpu_is_measured_within_two_looks(real):
