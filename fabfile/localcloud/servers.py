@@ -15,7 +15,7 @@ from .commands import last_words
 from .drivers import DatabaseSpec, DriverError
 from .parameters import translate
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("cloud.databases")
 
 READ_ONLY = "ERROR 1238"  # "Variable is a read only variable": MariaDB wants a restart for this one
 
