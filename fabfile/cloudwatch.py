@@ -2,17 +2,17 @@
 
 import shutil
 import sys
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 from fabric import task
 
 from . import ec2
+from .database import Database
 from .ec2 import Machine
 from .engine import chart
 from .engine import show as screen
 from .engine.errors import Refusal
 from .engine.stage import stage_of
-from .rds import Database
 
 # How old the start may be for a period to have data: CloudWatch keeps 60 s for 15 days, 300 s for 63, 3600 s for 455.
 KEPT = ((timedelta(days=15), 60), (timedelta(days=63), 300), (timedelta(days=455), 3600))
@@ -36,7 +36,7 @@ def series(world, namespace, dimension, id, hours, columns, now):
         {"Id": stat.lower(), "MetricStat": {"Metric": metric, "Period": period, "Stat": stat}}
         for stat in ("Average", "Maximum")
     ]
-    start = datetime.fromtimestamp((now - span).timestamp() // period * period, timezone.utc)
+    start = datetime.fromtimestamp((now - span).timestamp() // period * period, UTC)
     answer = world.read(
         "cloudwatch",
         "get_metric_data",
@@ -51,6 +51,20 @@ def series(world, namespace, dimension, id, hours, columns, now):
     return {"period": period, "start": start, "points": points}
 
 
+def young(data, now):
+    """The same, begun no sooner than ten minutes ago or at the first point: a new machine has no hour to show."""
+    first = data["points"][0][0] if data["points"] else data["start"]
+    return data | {"start": max(data["start"], min(first, now - timedelta(minutes=10)))}
+
+
+def number(text):
+    """A number from the command line."""
+    try:
+        return float(text)
+    except ValueError:
+        raise Refusal(f"{text} is no number of hours: --hours 24, for instance") from None
+
+
 def spread(data, now):
     """The averages on an even grid from start to now, None where nothing was measured: a gap is no zero."""
     slots = int((now - data["start"]).total_seconds() // data["period"]) + 1
@@ -62,14 +76,12 @@ def spread(data, now):
     return grid
 
 
-def draw(title, data, now, hours):
+def draw(title, data, now):
     """Print one chart: numbers first, then the line, then the time axis."""
     points = data["points"]
     print(screen.paint(title, "bold"))
     if not points:
-        print(
-            "  nothing measured in this time: it may be stopped, too new (a first point takes a minute), or of another name\n"
-        )
+        print("  nothing measured in this time: it may be stopped, or too new\n")
         return
     averages, maxima = [it[1] for it in points], [it[2] for it in points]
     age = max(0, int((now - points[-1][0]).total_seconds()))
@@ -79,7 +91,7 @@ def draw(title, data, now, hours):
     )
     width = min(100, shutil.get_terminal_size().columns - 12)
     plain = "utf" not in (sys.stdout.encoding or "").lower()
-    ceiling = next(it for it in (5, 10, 25, 50, 100, 10_000) if max(averages) <= it)
+    ceiling = next(it for it in (1, 2, 5, 10, 25, 50, 100, 10_000) if max(averages) <= it)
     rows, _ = (chart.ascii_line if plain else chart.line)(spread(data, now), width, 6, ceiling)
     for index, row in enumerate(rows):
         label = f"{ceiling:4g} %" if index == 0 else f"{0:4g} %" if index == len(rows) - 1 else " " * 6
@@ -103,27 +115,26 @@ def targets(stage, name):
 @task(
     help={
         "name": "only this database or machine",
-        "hours": "how far back, 1 by default; the period follows, within what CloudWatch keeps",
+        "hours": "how far back; by default 1, or as long as there is anything to see",
         "json": "for programs",
     }
 )
-def cpu(c, name="", hours=1.0, json=False):
+def cpu(c, name="", hours="", json=False):
     """Draw the CPU use of the stage's databases and machines, as CloudWatch measured it."""
     stage = stage_of(c)
-    hours = float(hours)
+    trim, hours = not hours, number(hours or "1")
     if not 0 < hours <= 455 * 24:
         raise Refusal("--hours has to be more than 0 and at most 10920, the 455 days that CloudWatch keeps")
-    now = datetime.now(timezone.utc)
+    now = datetime.now(UTC)
     columns = min(100, shutil.get_terminal_size().columns - 12) * 2
     found = [
         (title, id, series(stage.world, namespace, dimension, id, hours, columns, now))
         for title, namespace, dimension, id in targets(stage, name)
     ]
     if not found:
-        there = ", ".join(want.name for want in stage.of(Database, Machine))
-        raise Refusal(
-            f"{stage.name} has no database or running machine{f' named {name}' if name else ''}: stages.py lists {there or 'none'}"
-        )
+        there = ", ".join(want.name for want in stage.of(Database, Machine)) or "none"
+        named = f" named {name}" if name else ""
+        raise Refusal(f"{stage.name} has no database or running machine{named}: stages.py lists {there}")
     if json:
         rows = [
             {
@@ -138,7 +149,7 @@ def cpu(c, name="", hours=1.0, json=False):
         ]
         return screen.as_json(rows)
     for title, _, data in found:
-        draw(f"CPU of {title}", data, now, hours)
+        draw(f"CPU of {title}", young(data, now) if trim else data, now)
 
 
 @task(help={"json": "for programs"})

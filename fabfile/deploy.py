@@ -9,18 +9,17 @@ from pathlib import Path
 
 from fabric import task
 
-from . import rds, vault
+from . import database, schema, vault
 from .engine import show as screen
 from .engine.errors import Refusal
 from .engine.operations import Absent, Command, Directory, File, Link, Package, Service, User
 from .engine.plan import Seen
 from .engine.stage import HostResource, make, stage_of
 from .engine.steps import Script, Unknown, Upload
+from .serving import HEALTHY, HEALTHY_NOW, HOME, KEPT, MANAGE, REDIRECT, SITE, SOCKET, SWEEP, TLS, UNIT
 
 ROOT = Path(__file__).resolve().parent.parent
-HOME = "/srv/hydra"
 CREDENTIALS = "/etc/hydra/credentials"
-KEPT = 5  # releases on a machine
 PART = "deploy"
 
 
@@ -87,7 +86,7 @@ class Release:
         return f"{HOME}/releases/{self.id}"
 
     def look(self, world):
-        host, at = world.host(self.machine), rds.endpoint(world, self.database)
+        host, at = world.host(self.machine), database.endpoint(world, self.database)
         secrets = {credential: vault.secret(world, secret) for credential, secret in self.secrets}
         missing = [it.what for it in (at, *secrets.values()) if isinstance(it, Unknown)]
         if not host or missing:
@@ -164,7 +163,7 @@ class Release:
             "MYSQL_PORT": port,
             "MYSQL_DATABASE": "hydra",
             "MYSQL_USER": "hydra",
-            "MYSQL_CA": rds.CA,
+            "MYSQL_CA": schema.CA,
             "REDIS_URL": "redis://127.0.0.1:6379/0",
             "AWS_REGION": region,
             "USER_DOMAINS": self.user_domains,
@@ -176,7 +175,10 @@ class Release:
         """A virtual environment for exactly these requirements, shared by all releases that have them."""
         at = venv(self.source)
         pip = f"{at}/bin/pip --disable-pip-version-check install --quiet --no-compile --require-hashes --retries 5"
-        return f"rm -rf {at} && python3 -m venv {at} && {pip} -r {self.folder}/webapp/requirements.txt && touch {at}/complete"
+        # The application's user may not write there, so what is not compiled now is compiled again at every start.
+        compiled = f"{at}/bin/python -m compileall -q -j 0 {at}/lib {self.folder}/webapp >/dev/null || true"
+        get = f"{pip} -r {self.folder}/webapp/requirements.txt"
+        return f"rm -rf {at} && python3 -m venv {at} && {get} && {{ {compiled}; }} && touch {at}/complete"
 
     def unit(self):
         loads = "\n".join(f"LoadCredential={name}:{CREDENTIALS}/{name}" for name, _ in self.secrets)
@@ -187,7 +189,11 @@ class Release:
         if not self.url.startswith("https://"):
             return (File("/etc/nginx/sites-enabled/hydra", SITE.replace("{listen}", "listen 80 default_server;")),)
         name = self.url.removeprefix("https://").split("/")[0].split(":")[0]
-        make = f"openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 825 -subj /CN={name} -addext subjectAltName=DNS:{name} -keyout /etc/hydra/tls/key.pem -out /etc/hydra/tls/cert.pem"
+        make = (
+            "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 825"
+            f" -subj /CN={name} -addext subjectAltName=DNS:{name}"
+            " -keyout /etc/hydra/tls/key.pem -out /etc/hydra/tls/cert.pem"
+        )
         return (
             Directory("/etc/hydra/tls", mode=0o700),
             Command(
@@ -197,106 +203,6 @@ class Release:
             ),
             File("/etc/nginx/sites-enabled/hydra", REDIRECT + SITE.replace("{listen}", TLS)),
         )
-
-
-MANAGE = """\
-#!/bin/sh
-# manage.py of the release in service, as its user and with its settings: `sudo hydra-manage createaccount ada`
-exec systemd-run --quiet --pipe --wait --collect --service-type=exec -p User=hydra -p Group=hydra \\
-  -p EnvironmentFile=/etc/hydra/web.env -p WorkingDirectory="${HYDRA_RELEASE:-/srv/hydra/current}" \\
-  $(for file in /etc/hydra/credentials/*; do printf -- '-p LoadCredential=%s:%s ' "${file##*/}" "$file"; done) \\
-  "${HYDRA_RELEASE:-/srv/hydra/current}/.venv/bin/python" webapp/manage.py "$@"
-"""
-
-SOCKET = """\
-[Unit]
-Description=Where nginx finds the web application; requests wait here while it restarts
-
-[Socket]
-ListenStream=/run/hydra-web.sock
-SocketUser=www-data
-SocketMode=0660
-
-[Install]
-WantedBy=sockets.target
-"""
-
-UNIT = """\
-[Unit]
-Description=The web application
-Requires=hydra-web.socket
-After=network-online.target redis-server.service hydra-web.socket
-
-[Service]
-Type=notify
-NotifyAccess=main
-User=hydra
-Group=hydra
-WorkingDirectory=/srv/hydra/current
-EnvironmentFile=/etc/hydra/web.env
-{loads}
-ExecStart=/srv/hydra/current/.venv/bin/gunicorn -c webapp/gunicorn.conf.py
-ExecReload=/bin/kill -HUP $MAINPID
-KillMode=mixed
-TimeoutStopSec=30
-Restart=always
-RestartSec=1
-PrivateTmp=true
-ProtectSystem=strict
-ProtectHome=true
-NoNewPrivileges=true
-
-[Install]
-WantedBy=multi-user.target
-"""
-
-TLS = """listen 443 ssl http2 default_server;
-    ssl_certificate /etc/hydra/tls/cert.pem;
-    ssl_certificate_key /etc/hydra/tls/key.pem;
-    ssl_protocols TLSv1.2 TLSv1.3;"""
-
-REDIRECT = """\
-server {
-    listen 80 default_server;
-    location = /healthz { proxy_pass http://unix:/run/hydra-web.sock; proxy_set_header Host $host; }
-    location / { return 301 https://$host$request_uri; }
-}
-"""
-
-SITE = """\
-server {
-    {listen}
-    server_tokens off;
-    client_max_body_size 1m;
-
-    location /static/ {
-        alias /srv/hydra/static/;
-        expires max;
-        add_header Cache-Control "public, immutable";
-        add_header X-Content-Type-Options nosniff;
-    }
-    location / {
-        proxy_pass http://unix:/run/hydra-web.sock;
-        proxy_http_version 1.1;
-        proxy_set_header Connection "";
-        proxy_set_header Host $http_host;
-        proxy_set_header X-Forwarded-For $remote_addr;
-        proxy_set_header X-Forwarded-Proto $scheme;
-    }
-}
-"""
-
-HEALTHY_NOW = "curl -fsS -m 3 -o /dev/null --unix-socket /run/hydra-web.sock http://localhost/healthz"
-HEALTHY = f"""
-for i in $(seq 60); do {HEALTHY_NOW} 2>/dev/null && exit 0; sleep 0.25; done
-echo the application does not answer; journalctl -u hydra-web -n 25 --no-pager -o cat; exit 1
-"""
-
-# Newest first; the one in service stays whatever its age.
-SWEEP = f"""
-cd {HOME}/releases; now=$(basename "$(readlink {HOME}/current)")
-for old in $(ls -t | grep -vx "$now" | tail -n +{KEPT}); do rm -rf -- "./$old"; done
-"""
 
 
 def manage(folder, words):
@@ -361,7 +267,7 @@ def status(c, json=False):
     stage = stage_of(c)
     rows = []
     for want in stage.of(Release):
-        told = f"readlink {HOME}/current; systemctl is-active hydra-web; {HEALTHY_NOW} && echo answers; ls -t {HOME}/releases"
+        told = f"readlink {HOME}/current; systemctl is-active hydra-web; {HEALTHY_NOW} && echo answers"
         result = stage.world.run(want.machine, told)
         lines = result.out.split()
         current = lines[0].rsplit("/", 1)[-1] if lines and "/" in lines[0] else "none"

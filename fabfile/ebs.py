@@ -36,9 +36,8 @@ class Volume:
     def look(self, world):
         found = volumes(world, self.name)
         if len(found) > 1:
-            raise Refusal(
-                f"{self} is there {len(found)} times ({', '.join(it['VolumeId'] for it in found)}): untag or delete all but one"
-            )
+            twice = ", ".join(it["VolumeId"] for it in found)
+            raise Refusal(f"{self} is there {len(found)} times ({twice}): untag or delete all but one")
         before = f"{self.snapshot} {int(world.clock.time() // 3600)}"
         for it in found:
             return Seen(
@@ -70,9 +69,8 @@ class Volume:
             return
         changed = differences(self, seen.now)
         if "zone" in changed or self.size < seen.now.size:
-            raise Refusal(
-                f"{self} is {seen.now.size} GiB in {seen.now.zone}: a volume can neither shrink nor move; make a new one from a snapshot"
-            )
+            there = f"{self} is {seen.now.size} GiB in {seen.now.zone}"
+            raise Refusal(f"{there}: a volume can neither shrink nor move; make a new one from a snapshot")
         if changed:
             params = {"VolumeId": seen.id, "Size": self.size, "VolumeType": self.type}
             yield Call(f"grow to {self.size} GiB of {self.type}", "ec2", "modify_volume", params)
@@ -175,7 +173,7 @@ class Mount:
 
 
 def device_of(volume):
-    """Where a volume is found on its machine. Kernel names change from boot to boot; on Nitro /dev/sdf is never there."""
+    """Where a volume is found on its machine: kernel names change from boot to boot, and Nitro shows no /dev/sdf."""
     if isinstance(volume, Unknown):
         return "/dev/disk/by-id/known-later"
     return f"/dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_{volume.replace('-', '')}"

@@ -1,6 +1,5 @@
-"""Machines, and what they cannot be without: keys, firewalls, roles."""
+"""Machines, and the keys that open them."""
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +13,8 @@ from .engine.stage import destroy as take_down
 from .engine.stage import make, stage_of
 from .engine.stage import status as tell
 from .engine.steps import Call, Keygen, Unknown, Wait
+from .firewalls import Firewall, group_id
+from .roles import InstanceRole
 
 ALIVE = ("pending", "running", "stopping", "stopped")
 
@@ -64,171 +65,6 @@ class KeyPair:
 def key_of(line):
     """Kind and key of a public key's line, without its comment."""
     return " ".join(line.split()[:2])
-
-
-@dataclass(frozen=True)
-class Admit:
-    """One port that a firewall opens, to address blocks or to the members of other firewalls."""
-
-    port: int
-    blocks: tuple = ()
-    firewalls: tuple = ()
-    protocol: str = "tcp"
-
-    def permission(self, ids):
-        """The same as AWS's IpPermission; `ids` maps firewall names to group ids."""
-        own = {"IpProtocol": self.protocol, "FromPort": self.port, "ToPort": self.port}
-        if self.blocks:
-            own["IpRanges"] = [{"CidrIp": block} for block in self.blocks]
-        if self.firewalls:
-            own["UserIdGroupPairs"] = [{"GroupId": ids[name]} for name in self.firewalls]
-        return own
-
-
-@dataclass(frozen=True)
-class Firewall:
-    """One security group of the default network: what it does not admit is closed. The way out is open."""
-
-    name: str
-    admits: tuple = ()
-
-    @property
-    def needs(self):
-        others = {name for admit in self.admits for name in admit.firewalls} - {self.name}
-        return tuple(f"firewall {name}" for name in sorted(others))
-
-    def __str__(self):
-        return f"firewall {self.name}"
-
-    def look(self, world):
-        ids = {self.name: Unknown(str(self))} | {
-            name: group_id(world, name) for admit in self.admits for name in admit.firewalls if name != self.name
-        }
-        answer = world.read("ec2", "describe_security_groups", Filters=names.filters(self.name))
-        for it in answer["SecurityGroups"]:
-            ids[self.name] = it["GroupId"]
-            return Seen(
-                it["GroupId"], self, {"groups": ids, "open": {flat for p in it["IpPermissions"] for flat in flatten(p)}}
-            )
-        return Seen(ids={"groups": ids, "open": set()})
-
-    def plan(self, seen):
-        group, ids = seen.id, dict(seen.ids["groups"])
-        if not seen:
-            params = {"GroupName": self.name, "Description": f"Hydra: {self.name}"}
-            params["TagSpecifications"] = names.tagged("security-group", self.name)
-            group = yield Call("create it", "ec2", "create_security_group", params, returns="GroupId")
-            ids[self.name] = group
-        wanted = {flat for admit in self.admits for flat in flatten(admit.permission(ids))}
-        for flat in sorted(wanted - seen.ids["open"], key=str):
-            params = {"GroupId": group, "IpPermissions": [permission(flat)]}
-            done = ("InvalidPermission.Duplicate",)
-            yield Call(f"open {told(flat)}", "ec2", "authorize_security_group_ingress", params, already=done)
-        for flat in sorted(seen.ids["open"] - wanted, key=str):
-            params = {"GroupId": group, "IpPermissions": [permission(flat)]}
-            done = ("InvalidPermission.NotFound",)
-            yield Call(f"close {told(flat)}", "ec2", "revoke_security_group_ingress", params, already=done)
-
-    def teardown(self, seen):
-        params = {"GroupId": seen.id}
-        yield Call(
-            f"delete {self}",
-            "ec2",
-            "delete_security_group",
-            params,
-            already=("InvalidGroup.NotFound",),
-            again=("DependencyViolation",),
-        )
-
-
-def flatten(permission):
-    """Each (protocol, from, to, kind, source) that one IpPermission admits, so that rules compare one by one."""
-    own = (permission["IpProtocol"], permission.get("FromPort", -1), permission.get("ToPort", -1))
-    yield from ((*own, "block", it["CidrIp"]) for it in permission.get("IpRanges", ()))
-    yield from ((*own, "block6", it["CidrIpv6"]) for it in permission.get("Ipv6Ranges", ()))
-    yield from ((*own, "group", it["GroupId"]) for it in permission.get("UserIdGroupPairs", ()))
-
-
-def permission(flat):
-    """One flat rule as an IpPermission again."""
-    protocol, first, last, kind, source = flat
-    sources = {
-        "block": {"IpRanges": [{"CidrIp": source}]},
-        "block6": {"Ipv6Ranges": [{"CidrIpv6": source}]},
-        "group": {"UserIdGroupPairs": [{"GroupId": source}]},
-    }
-    ports = {} if protocol == "-1" else {"FromPort": first, "ToPort": last}
-    return {"IpProtocol": protocol, **ports, **sources[kind]}
-
-
-def told(flat):
-    protocol, first, last, _, source = flat
-    ports = "everything" if protocol == "-1" else f"{protocol} {first}" + (f" to {last}" if last != first else "")
-    return f"{ports} for {source}"
-
-
-def group_id(world, name):
-    """The id of the firewall of that name, as far as there is one."""
-    answer = world.read("ec2", "describe_security_groups", Filters=names.filters(name))
-    return answer["SecurityGroups"][0]["GroupId"] if answer["SecurityGroups"] else Unknown(f"firewall {name}")
-
-
-@dataclass(frozen=True)
-class InstanceRole:
-    """What a machine may do in AWS: a role, its one policy, and the profile by which machines get it."""
-
-    name: str
-    statements: tuple = ()  # of the policy, as JSON-able dicts
-    needs = ()
-
-    def __str__(self):
-        return f"role {self.name}"
-
-    @property
-    def policy(self):
-        return {"Version": "2012-10-17", "Statement": list(self.statements)}
-
-    def look(self, world):
-        gone = ("NoSuchEntity",)
-        role = world.read("iam", "get_role", missing=gone, RoleName=self.name)
-        policy = role and world.read("iam", "get_role_policy", missing=gone, RoleName=self.name, PolicyName="hydra")
-        profile = world.read("iam", "get_instance_profile", missing=gone, InstanceProfileName=self.name)
-        document = (policy or {}).get("PolicyDocument")
-        found = {
-            "role": bool(role),
-            "policy": json.loads(document) if isinstance(document, str) else document,
-            "profile": bool(profile),
-            "member": bool(profile and profile["InstanceProfile"]["Roles"]),
-        }
-        return Seen(self.name if role or profile else None, self, found)
-
-    def plan(self, seen):
-        there = {"already": ("EntityAlreadyExists",)}
-        if not seen.ids["role"]:
-            trust = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
-            document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
-            params = {"RoleName": self.name, "AssumeRolePolicyDocument": document, "Tags": names.tags(self.name)}
-            yield Call("create it", "iam", "create_role", params, **there)
-        if seen.ids["policy"] != self.policy:
-            params = {"RoleName": self.name, "PolicyName": "hydra", "PolicyDocument": json.dumps(self.policy)}
-            yield Call("say what it may do", "iam", "put_role_policy", params)
-        if not seen.ids["profile"]:
-            params = {"InstanceProfileName": self.name, "Tags": names.tags(self.name)}
-            yield Call("create its profile", "iam", "create_instance_profile", params, **there)
-        if not seen.ids["member"]:
-            params = {"InstanceProfileName": self.name, "RoleName": self.name}
-            yield Call(
-                "put it in its profile", "iam", "add_role_to_instance_profile", params, already=("LimitExceeded",)
-            )
-            yield Wait("wait until AWS knows it", "iam", "instance_profile_exists", {"InstanceProfileName": self.name})
-
-    def teardown(self, seen):
-        gone = {"already": ("NoSuchEntity",)}
-        role, profile = {"RoleName": self.name}, {"InstanceProfileName": self.name}
-        yield Call("take it out of its profile", "iam", "remove_role_from_instance_profile", role | profile, **gone)
-        yield Call("delete its profile", "iam", "delete_instance_profile", profile, **gone)
-        yield Call("delete its policy", "iam", "delete_role_policy", role | {"PolicyName": "hydra"}, **gone)
-        yield Call(f"delete {self}", "iam", "delete_role", role, **gone)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from fabric import task
 
 from . import vault
+from .engine import names
 from .engine import show as screen
 from .engine.errors import Refusal
 from .engine.operations import Command, Directory, File, Package, Service, Template
@@ -131,9 +132,8 @@ def info(world, server):
         f"{text} info; {text} dbsize; du -sh {server.folder}; findmnt -no SOURCE,SIZE,USE% -T {server.folder}",
     )
     if result.code:
-        raise Refusal(
-            f"{server} does not answer: {result.err.strip()[-300:]}; look with `fab {world_stage(server)} redis.setup --plan`"
-        )
+        look = f"look with `fab {names.stage_of(server.name)} redis.setup --plan`"
+        raise Refusal(f"{server} does not answer: {result.err.strip()[-300:]}; {look}")
     pairs = dict(line.split(":", 1) for line in result.out.splitlines() if ":" in line and not line.startswith("#"))
     rest = [line for line in result.out.splitlines() if line and ":" not in line and not line.startswith("#")]
     return {key: pairs[key].strip() for key in WANTED if key in pairs} | {
@@ -141,7 +141,3 @@ def info(world, server):
         "files": rest[1],
         "volume": rest[-1],
     }
-
-
-def world_stage(server):
-    return server.name.partition("-")[0]

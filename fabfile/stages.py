@@ -1,12 +1,15 @@
 """The stages we run, each written out in full. What is not as it says here is drift."""
 
+from .database import Database, ParameterGroup
 from .deploy import Packages, Release
 from .ebs import Mount, Volume
-from .ec2 import Admit, Firewall, InstanceRole, KeyPair, Machine
+from .ec2 import KeyPair, Machine
 from .engine.stage import Stage
+from .firewalls import Admit, Firewall
 from .localcloud import daemon
-from .rds import Database, ParameterGroup, Schema
 from .redis import RedisServer
+from .roles import InstanceRole
+from .schema import Schema
 from .sdb import domains
 from .vault import RandomSecret
 

@@ -72,7 +72,7 @@ class Visit:
 
     def show(self):
         """Print where the session, the user's row and the account are, each asked of its own store."""
-        from fabfile import rds
+        from fabfile import schema
         from webapp.users import shards
 
         ask = "export REDISCLI_AUTH=$(sed -n 's/^requirepass //p' /etc/redis/hydra.conf); "
@@ -80,12 +80,11 @@ class Visit:
         alive = self.ask(f"{ask} redis-cli ttl '{session}'").strip()
         folder = self.ask(f"{ask} redis-cli config get dir | tail -n 1").strip()
         # The file is written within a second of the change; `waitaof` is newer than Debian's Redis.
-        logged = self.ask(
-            f"{ask} for i in $(seq 40); do grep -qr '{session}' {folder}/appendonlydir && break; sleep 0.1; done; grep -lr '{session}' {folder} | head -n 1"
-        ).strip()
+        wait = f"for i in $(seq 40); do grep -qr '{session}' {folder}/appendonlydir && break; sleep 0.1; done"
+        logged = self.ask(f"{wait}; grep -lr '{session}' {folder} | head -n 1").strip()
         mounted = self.ask(f"findmnt -no TARGET,SOURCE,SIZE -T {folder}").strip()
         row = self.ask(
-            f"mariadb --defaults-extra-file={rds.CLIENT} hydra -t",
+            f"mariadb --defaults-extra-file={schema.CLIENT} hydra -t",
             "select id, username, first_seen from users_user order by id;",
         )
         print(f"  Redis     session {session[:28]}... ends in {alive} s; written in {logged}")

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ROOMS = sorted(path for path in (ROOT / "fabfile").glob("*.py") if path.name not in ("__init__.py", "stages.py"))
 PURE = [
     ROOT / "fabfile/engine" / f"{name}.py"
-    for name in ("steps", "plan", "show", "secret", "names", "chart", "operations")
+    for name in ("steps", "plan", "show", "secret", "names", "chart", "operations", "facts", "compare", "archive")
 ]
 PURE += [ROOT / "webapp/users/shards.py"]
 LOCALCLOUD = sorted((ROOT / "fabfile/localcloud").rglob("*.py"))

@@ -1,5 +1,7 @@
 """A line chart in the terminal, drawn with braille dots; gaps stay gaps. No I/O."""
 
+from itertools import pairwise
+
 DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))  # of a braille cell, row by row
 
 
@@ -11,8 +13,9 @@ def line(points, width, height, ceiling=None):
     """
     known = [point for point in points if point is not None]
     ceiling = ceiling or max([1.0, *known])
-    columns = [mean(points[round(i * len(points) / (width * 2)) : max(round(i * len(points) / (width * 2)) + 1, round((i + 1) * len(points) / (width * 2)))])
-               for i in range(width * 2)]  # fmt: skip
+    share = len(points) / (width * 2)  # of the points that falls on one column of dots
+    starts = [round(column * share) for column in range(width * 2 + 1)]
+    columns = [mean(points[start : max(start + 1, end)]) for start, end in pairwise(starts)]
     levels = [None if it is None else min(height * 4 - 1, int(it / ceiling * (height * 4 - 1) + 0.5)) for it in columns]
     cells = [[0] * width for _ in range(height)]
     before = None

@@ -1,4 +1,4 @@
-"""What people see: one line a resource with its state and elapsed time, plans in three words, tables. No AWS, no SSH."""
+"""What people see: one line a resource with state and elapsed time, plans in three words, tables."""
 
 import json
 import os

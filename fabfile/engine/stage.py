@@ -3,12 +3,13 @@
 import fcntl
 import os
 import sys
+from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 
 from invoke.exceptions import Exit
 
@@ -28,8 +29,8 @@ class Stage:
     """One stage, written out in full in `stages.py`.
 
     `resources` in building order; what names another is built after it, the rest side by side. `cloud`, for a stage
-    that runs on a local cloud, is called on first use and returns {"url", "access_key", "secret_key"}; it tells its progress to its `say`. `precious`
-    stages ask for their name before anything is destroyed.
+    that runs on a local cloud, is called on first use and returns {"url", "access_key", "secret_key"}, having told
+    its `say` what it did. `precious` stages ask for their name before anything is destroyed.
     """
 
     name: str
@@ -58,6 +59,10 @@ class Stage:
         at = self.cloud(say=aside) if self.cloud else None
         local = {"endpoint": at["url"], "credentials": (at["access_key"], at["secret_key"])} if at else {}
         return World(self.region, login=self.login, key_file=self.key_file, patience=0.1 if at else 1.0, **local)
+
+    def open(self):
+        """Make the world now: a local cloud says what it does while it starts, before a board is drawn."""
+        return self.world
 
     @property
     def key_file(self):
@@ -105,7 +110,7 @@ class Result:
 
 
 def make(c, *kinds, name="", only=None, plan=False, json=False):
-    """Make every resource of these kinds so, those it does not name side by side; with plan=True only say what it takes.
+    """Make every resource of these kinds so, side by side where it can be; with plan=True only say what it takes.
 
     Leaves with exit code 0 if nothing is to do or all is done, 2 if a plan has changes, 1 if anything failed.
     """
@@ -113,7 +118,7 @@ def make(c, *kinds, name="", only=None, plan=False, json=False):
     wants = [want for want in stage.of(*kinds, name=name) if not only or only(want)]
     if plan:
         return show_plan([look_ahead(stage, want) for want in wants], json)
-    stage.world  # a local cloud says what it does while it starts, before the board is drawn
+    stage.open()
     with alone(stage.name), Board(sys.stderr if json else sys.stdout) as board:
         results = in_order(wants, lambda want: bring_about(stage, want, board), board)
     if json:
@@ -258,7 +263,7 @@ def destroy(c, *kinds, name="", yes="", plan=False, json=False):
         raise Refusal(
             f"This would destroy {len(wants)} resources of {stage.name} for good: to mean it, add `--yes {stage.name}`"
         )
-    stage.world
+    stage.open()
     users = {str(want): tuple(str(other) for other in wants if str(want) in other.needs) for want in wants}
     with alone(stage.name), Board(sys.stderr if json else sys.stdout) as board:
         results = in_order(

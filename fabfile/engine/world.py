@@ -219,7 +219,8 @@ class World:
         bad = [outcome for outcome in outcomes if outcome.state in ("failed", "refused", "needed")]
         if not bad:
             return outcomes
-        first = bad[0]
+        # What was not tried only says that something else went wrong.
+        first = next((outcome for outcome in bad if not outcome.detail.startswith("not tried")), bad[0])
         told = f"{step.machine}: {first.operation}: {first.detail or first.state}"
         raise Refusal(told) if first.state == "refused" else Failure(told)
 

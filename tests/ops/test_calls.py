@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 from botocore.exceptions import ParamValidationError
 
+from fabfile.database import Database
 from fabfile.ebs import Volume
-from fabfile.ec2 import Firewall
 from fabfile.engine.plan import Seen
 from fabfile.engine.secret import Secret
 from fabfile.engine.steps import Call
-from fabfile.rds import Database
+from fabfile.firewalls import Firewall
 
 from .resources import NOTHING, STAGES, check, steps_of
 

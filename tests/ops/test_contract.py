@@ -2,12 +2,14 @@
 
 import pytest
 
-from fabfile import ec2, rds
+from fabfile import ec2, schema
+from fabfile.database import Database, ParameterGroup
 from fabfile.ebs import Volume
-from fabfile.ec2 import Admit, Firewall, InstanceRole, KeyPair, Machine
+from fabfile.ec2 import KeyPair, Machine
 from fabfile.engine.plan import idle, walk
 from fabfile.engine.world import World
-from fabfile.rds import Database, ParameterGroup
+from fabfile.firewalls import Admit, Firewall
+from fabfile.roles import InstanceRole
 from fabfile.sdb import Domain
 from fabfile.stages import DEBIAN, SETTINGS, user_domains_only
 from fabfile.vault import RandomSecret
@@ -112,8 +114,8 @@ def ec2_address(world):
 
 
 def test_the_certificate_authority_is_the_one_that_the_api_names(world):
-    bundle = rds.authority(world)
-    assert bundle.count("BEGIN CERTIFICATE") == len(list(rds.thumbprints(bundle)))
+    bundle = schema.authority(world)
+    assert bundle.count("BEGIN CERTIFICATE") == len(list(schema.thumbprints(bundle)))
 
 
 def test_a_look_may_not_change_anything(world):
