@@ -20,11 +20,6 @@ def run(argv, input=None, check=True, environment=None, name="", keep_open=()):
     return done
 
 
-def succeeds(argv):
-    """Whether `argv` ends with 0, for questions to which a failure is an answer."""
-    return run(argv, check=False).returncode == 0
-
-
 def last_words(done, lines=4, characters=600):
     """What a program that has ended said last: a few lines in one, those that are errors if it marks them so."""
     said = (done.stderr or done.stdout).decode(errors="replace")

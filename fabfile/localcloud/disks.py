@@ -54,36 +54,40 @@ class RealDisks:
 
     def attach(self, id, machine, device):
         """Show it on the machine as `device` ("/dev/sdf") and by id; it is there again after a reboot. Idempotent."""
-        file = self._existing(id)
-        wanted = attachments.of(id, device, file)
-        there = self.machines.volumes(machine)
-        if (holder := self._machine(id)) and wanted not in there:
-            raise DriverError(f"{id} is attached to {holder} already")
-        if clash := [each for each in there if each.node == wanted.node and each != wanted]:
-            raise DriverError(f"{machine} has another volume as /dev/{clash[0].name}")
-        loop = self._loop(id)
-        if wanted not in there:
-            attachments.write(self.machines.folder(machine), [*there, wanted])
-        if leader := self.machines.leader(machine):
-            _show(leader, wanted, loop)
+        with self.machines.alone(machine):
+            file = self._existing(id)
+            if self.machines.state(machine) == "absent":
+                raise DriverError(f"there is no machine {machine}")
+            wanted = attachments.of(id, device, file)
+            there = self.machines.volumes(machine)
+            if (holder := self._machine(id)) and wanted not in there:
+                raise DriverError(f"{id} is attached to {holder} already")
+            if clash := [each for each in there if each.node == wanted.node and each != wanted]:
+                raise DriverError(f"{machine} has another volume as /dev/{clash[0].name}")
+            loop = self._loop(id)
+            if wanted not in there:
+                attachments.write(self.machines.folder(machine), [*there, wanted])
+            if leader := self.machines.leader(machine):
+                _show(leader, wanted, loop)
 
     def detach(self, id, machine, force=False):
         """Take it from the machine. Raises Busy while it is mounted there, unless forced. Idempotent."""
-        there = self.machines.volumes(machine)
-        mine = [each for each in there if each.file == str(self.file(id))]
-        leader = self.machines.leader(machine)
-        if mine and leader and force:
-            self._unmount(machine, id)
-        if mine and not force and any(_held(loop) for loop in attachments.loops(self.file(id))):
-            raise Busy(f"{id} is still mounted on {machine}; unmount it there, or detach it by force")
-        if mine:
-            attachments.write(self.machines.folder(machine), [each for each in there if each not in mine])
-        for each in mine:
-            for loop in attachments.loops(each.file):
-                if leader:
-                    _hide(leader, each, loop)
-        if mine or not self._machine(id):
-            self._let_go(id)
+        with self.machines.alone(machine):
+            there = self.machines.volumes(machine)
+            mine = [each for each in there if each.file == str(self.file(id))]
+            leader = self.machines.leader(machine)
+            if mine and leader and force:
+                self._unmount(machine, id)
+            if mine and not force and any(_held(loop) for loop in attachments.loops(self.file(id))):
+                raise Busy(f"{id} is still mounted on {machine}; unmount it there, or detach it by force")
+            if mine:
+                attachments.write(self.machines.folder(machine), [each for each in there if each not in mine])
+            for each in mine:
+                for loop in attachments.loops(each.file):
+                    if leader:
+                        _hide(leader, each, loop)
+            if mine or not self._machine(id):
+                self._let_go(id)
 
     def grow(self, id, gib):
         """Grow it, online if it is attached; one that is as large stays as it is, and none ever shrinks."""

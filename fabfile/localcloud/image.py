@@ -20,10 +20,18 @@ from .drivers import DriverError
 SUITE = "bookworm"
 BASE = "debian-12"
 LOGIN = "admin"  # of Debian's own images on EC2
-PACKAGES = (
-    "systemd systemd-sysv dbus libpam-systemd libnss-myhostname udev openssh-server sudo python3 ca-certificates "
-    "iproute2 iputils-ping procps netbase e2fsprogs xfsprogs curl less"
-).split()
+# fmt: off
+PACKAGES = [
+    "systemd", "systemd-sysv", "dbus", "libpam-systemd", "libnss-myhostname", "udev", "openssh-server", "sudo",
+    "python3", "ca-certificates", "iproute2", "iputils-ping", "procps", "netbase", "e2fsprogs", "xfsprogs", "curl",
+    "less",
+]
+MASKED = [  # timers that would take dpkg's lock at any moment, and units that mean nothing in a container
+    "apt-daily.timer", "apt-daily-upgrade.timer", "e2scrub_all.timer", "e2scrub_reap.service", "fstrim.timer",
+    "dpkg-db-backup.timer", "systemd-udevd.service", "systemd-udev-trigger.service", "systemd-udevd-control.socket",
+    "systemd-udevd-kernel.socket", "console-getty.service", "getty.target",
+]
+# fmt: on
 LAYERS = {"mariadb": ["mariadb-server"]}  # name: packages installed over the base, their services disabled
 DISABLED = {"mariadb": ["mariadb.service", "ssh.service"]}
 UNITS = {  # of rootfs/, and the targets that want them
@@ -31,11 +39,6 @@ UNITS = {  # of rootfs/, and the targets that want them
     "print-host-keys.service": "multi-user.target",
     "user-data.service": "multi-user.target",
 }
-MASKED = (  # timers that would take dpkg's lock at any moment, and units that mean nothing in a container
-    "apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer dpkg-db-backup.timer "
-    "systemd-udevd.service systemd-udev-trigger.service systemd-udevd-control.socket systemd-udevd-kernel.socket "
-    "console-getty.service getty.target"
-).split()
 MERGED_USR = "/usr/share/mmdebstrap/hooks/merged-usr"  # without it, a package does so, and brings all of perl
 ROOTFS = Path(__file__).with_name("rootfs")
 LAYER = Path(__file__).with_name("layer.sh")

@@ -44,7 +44,7 @@ class RealMachines:
 
     def create(self, spec):
         """Prepare the machine's disk, host keys and network; nothing runs yet. Idempotent."""
-        with self._alone(spec.id):
+        with self.alone(spec.id):
             folder = self.folder(spec.id)
             if not (folder / "machine.json").exists():
                 lower = self.images.folders(spec.image)
@@ -58,7 +58,7 @@ class RealMachines:
 
     def start(self, id):
         """Boot it, and return once it answers: its sshd, or systemd itself on a database's host."""
-        with self._alone(id):
+        with self.alone(id):
             spec, lower = self._spec(id)
             if self.state(id) != "running":
                 self._boot(spec, lower)
@@ -66,7 +66,7 @@ class RealMachines:
 
     def stop(self, id, force=False):
         """Power it off (with force: at once, as a lost machine); its disk stays."""
-        with self._alone(id):
+        with self.alone(id):
             self._spec(id)
             (self.folder(id) / "stop").touch()
             leader = self.leader(id)
@@ -77,7 +77,7 @@ class RealMachines:
 
     def reboot(self, id):
         """Reboot it as from inside, and return once it answers again; one that hangs is taken off the mains."""
-        with self._alone(id):
+        with self.alone(id):
             spec, lower = self._spec(id)
             before = self.leader(id)
             if before is None:
@@ -91,7 +91,7 @@ class RealMachines:
 
     def destroy(self, id):
         """End it and remove its disk and network. Volumes are detached, never deleted. Idempotent."""
-        with self._alone(id):
+        with self.alone(id):
             folder = self.folder(id)
             address = self._spec(id)[0].address if self.state(id) != "absent" else ""
             if folder.exists():
@@ -181,8 +181,8 @@ class RealMachines:
         return attachments.read(self.folder(id))
 
     @contextmanager
-    def _alone(self, id):
-        """One act at a time on one machine."""
+    def alone(self, id):
+        """One act at a time on one machine, whoever does it."""
         with self._locks.setdefault(id, threading.RLock()):
             yield
 

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from . import filters
-from .commands import run, succeeds
+from .commands import run
 from .drivers import DriverError
 
 CANDIDATES = [f"10.{second}.0.0/16" for second in (213, 214, 215, 216, 217, 218, 219, 220)]
@@ -54,10 +54,8 @@ class RealNetwork:
             if self._gateway_link() not in _links(self.prefix):
                 block = self._free_block(block)
                 self._remember(block)
-                self._make_gateway(block)
-            former = self._forward()
-        if not succeeds(["nft", "list", "table", "inet", self.prefix]):
-            self._exchange(former)
+            self._make_gateway(block)
+            self._forward()
         return block
 
     @property
@@ -140,21 +138,22 @@ class RealNetwork:
 
     def _make_gateway(self, block):
         # A pair that leads nowhere: its address makes the whole block ours, so that what no host has is not sent out.
-        link, size = self._gateway_link(), ipaddress.ip_network(block).prefixlen
-        lines = f"link add {link} type veth peer name {self.prefix}-gx\n"
-        lines += f"link set {self.prefix}-gx up\nlink set {link} up\naddr add {self.gateway}/{size} dev {link}\n"
+        link, peer, size = self._gateway_link(), f"{self.prefix}-gx", ipaddress.ip_network(block).prefixlen
+        if link not in _links(self.prefix):
+            run(["ip", "link", "add", link, "type", "veth", "peer", "name", peer])
+        lines = f"link set {peer} up\nlink set {link} up\naddr replace {self.gateway}/{size} dev {link}\n"
         run(["ip", "-batch", "-"], input=lines.encode())
 
     def _forward(self):
-        """Let the uplinks forward, and return {uplink: what was set before any cloud came}."""
-        known = _former(self.prefix)
-        others = {}
+        """Let the uplinks forward; what was set before any cloud came is noted first, in the table's comment."""
+        noted, others = _former(self.prefix), {}
         for other in _tables():
             others |= _former(other) if other != self.prefix else {}
-        for uplink in _uplinks():
-            known.setdefault(uplink, others.get(uplink, _forwarding(uplink)))
+        before = {uplink: others.get(uplink, _forwarding(uplink)) for uplink in _uplinks()} | noted
+        if before != noted or self.prefix not in _tables():
+            self._exchange(before)
+        for uplink in before:
             _set_forwarding(uplink, "1")
-        return known
 
     def _free_block(self, remembered):
         taken = _routes()
@@ -212,7 +211,7 @@ def _restore_forwarding(prefix):
         others |= set(_former(other)) if other != prefix else set()
     restored = []
     for uplink, value in (_former(prefix) if prefix in _tables() else {}).items():
-        if uplink not in others and not _forwards() and (CONF / uplink).exists() and _forwarding(uplink) != value:
+        if uplink not in others and not _forwards() and _forwarding(uplink) not in (value, ""):
             _set_forwarding(uplink, value)
             restored.append(f"forwarding of {uplink}")
     return restored
@@ -255,11 +254,15 @@ def _forwards():
 
 
 def _forwarding(link):
-    return (CONF / link / "forwarding").read_text().strip()
+    try:
+        return (CONF / link / "forwarding").read_text().strip()
+    except FileNotFoundError:  # it is gone
+        return ""
 
 
 def _set_forwarding(link, value):
-    (CONF / link / "forwarding").write_text(value)
+    if (CONF / link).exists():  # an uplink may be unplugged
+        (CONF / link / "forwarding").write_text(value)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from . import cgroups
 
-PROGRAMS = "systemd-nspawn mmdebstrap nft ip losetup unshare nsenter setsid flock".split()
+PROGRAMS = ["systemd-nspawn", "mmdebstrap", "nft", "ip", "losetup", "unshare", "nsenter", "setsid", "flock"]
 LOOP_CTL_GET_FREE = 0x4C82
 # Each line of output names what works. All happens in namespaces that end with the shell.
 TRIALS = """

@@ -169,6 +169,9 @@ def test_a_snapshot_does_not_fit_in_less(pair, volume):
 def test_what_is_not_there_is_said_in_a_sentence(pair):
     with pytest.raises(DriverError, match="there is no volume vol-none"):
         pair.disks.attach("vol-none", ONE, "/dev/sdf")
+    with pytest.raises(DriverError, match="there is no machine i-none"):
+        pair.disks.create("vol-lonely", 1)
+        pair.disks.attach("vol-lonely", "i-none", "/dev/sdf")
     with pytest.raises(DriverError, match="there is no snapshot snap-none"):
         pair.disks.create("vol-none", 1, "snap-none")
     pair.disks.delete("vol-none")
