@@ -4,6 +4,7 @@ import threading
 import time
 
 from . import answers
+from .drivers import DriverError
 
 _call = threading.local()
 
@@ -48,6 +49,9 @@ def install(cloud, faults, refused):
             return original(self)
         except NotImplementedError:
             return _not_implemented(cloud, self, action)
+        except DriverError as error:
+            cloud.log.error("%s %s: %s", self.service_name, action, error)
+            return _error(self, "InternalError", str(error), 500)
         except Exception:  # moto's own faults are many, and each would be a page of HTML to a client that reads XML
             cloud.log.exception("%s %s crashed", self.service_name, action)
             sentence = f"The local cloud failed in {action}: see {cloud.place.home}/cloud.log"

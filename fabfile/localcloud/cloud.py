@@ -70,7 +70,16 @@ class Cloud:
                 self._depth -= 1
                 self.dirty |= change.needed
                 if not self._depth:
-                    self.save() if self.dirty else self._launch()
+                    self._settle(change.needed)
+
+    def _settle(self, needed):
+        if not self.dirty:
+            return self._launch()
+        try:
+            self.save()
+        except OSError:
+            if needed:  # who only looked is answered all the same, and the next change tries again
+                raise
 
     def save(self):
         """Put everything on disk now. Background work asked for meanwhile begins only after that."""

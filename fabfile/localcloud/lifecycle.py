@@ -7,11 +7,12 @@ from datetime import timedelta
 from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models.instances import InstanceState, StateReason
 
-from . import images
+from . import images, tokens
 from .cloud import REGION
 from .drivers import DriverError, MachineSpec
 
 CODES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64, "stopped": 80}
+TROUBLE = (DriverError, OSError)  # how drivers fail; a full disk is an OSError
 LISTED = timedelta(hours=1)  # how long a terminated instance is still described
 
 
@@ -66,6 +67,7 @@ class Lifecycle:
             reservation.instances = [one for one in reservation.instances if not self._forgotten(one)]
             if not reservation.instances:
                 del self.reservations[key]
+                tokens.forget(self.cloud, reservation)
 
     def _runs(self, instance):
         return self.cloud.drivers.machines.state(instance.id) == "running"
@@ -107,7 +109,7 @@ class Lifecycle:
                 self.cloud.drivers.machines.create(self._spec(instance))
                 self.bring_volumes(instance)
                 self.cloud.drivers.machines.start(id)
-            except DriverError as error:
+            except TROUBLE as error:
                 self.cloud.log.error("%s did not start: %s", id, error)
                 with self.cloud.change():
                     self._failed(instance, str(error))
@@ -131,7 +133,7 @@ class Lifecycle:
         with self._lock(id):
             try:
                 self.cloud.drivers.machines.stop(id, force=force)
-            except DriverError as error:
+            except TROUBLE as error:
                 self.cloud.log.error("%s did not stop: %s", id, error)
             with self.cloud.change():
                 instance = self.get_instance_by_id(id)
@@ -148,7 +150,7 @@ class Lifecycle:
             self._rebooting.add(id)
             try:
                 self.cloud.drivers.machines.reboot(id)
-            except DriverError as error:
+            except TROUBLE as error:
                 self.cloud.log.error("%s did not reboot: %s", id, error)
             finally:
                 self._rebooting.discard(id)

@@ -1,8 +1,8 @@
 """Drivers with nothing behind them: for tests of the resources and of the endpoint, and for nothing else.
 
 What they know is in files under `<home>/memory`, so that it outlives a kill of the daemon, as real things do, and so
-that a test can look and meddle from outside: a machine's file holds its state; a file in `mounted` named like a volume makes
-it busy; the file `no-start` makes every boot fail.
+that a test can look and meddle from outside: a machine's file holds its state; a file in `mounted` named like a volume
+makes it busy; the file `no-start` makes every boot fail.
 """
 
 import dataclasses

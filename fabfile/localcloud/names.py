@@ -14,6 +14,7 @@ from .cloud import REGION
 INTERNAL = f"{REGION}.compute.internal"
 OURS = "." + INTERNAL, ".localcloud.internal"
 LIFE = 5  # seconds that an answer may be kept: databases move
+CHOICES = 20
 PATIENCE = 4  # seconds to wait for another name server
 _MACHINE = re.compile(r"ip-(\d+)-(\d+)-(\d+)-(\d+)\." + re.escape(INTERNAL))
 
@@ -147,9 +148,19 @@ class _Tcp(_Server, socketserver.ThreadingTCPServer):
 
 
 def serve(names, address, port, upstream=None):
-    """Name servers over UDP and TCP on one port, not yet running: [server, server]. OSError if the port is taken."""
-    udp = _Udp((address, port), _Datagram)
-    tcp = _Tcp((address, udp.server_address[1]), _Stream)
+    """Name servers over UDP and TCP on one port, not yet running: [server, server]. OSError if the port is taken.
+
+    With port 0 the kernel chooses; a port that is free for TCP may be taken for UDP, so it may have to choose again.
+    """
+    for left in reversed(range(1 if port else CHOICES)):
+        tcp = _Tcp((address, port), _Stream)
+        try:
+            udp = _Udp((address, tcp.server_address[1]), _Datagram)
+            break
+        except OSError:
+            tcp.server_close()
+            if not left:
+                raise
     for server in (udp, tcp):
         server.names, server.upstream = names, servers() if upstream is None else upstream
     return [udp, tcp]

@@ -1,11 +1,13 @@
 """Listening on a port, or saying plainly who has it."""
 
 import errno
+import socket
 from pathlib import Path
 
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
 LISTENING = "0A"
+CHOICES = 20  # of the kernel's, when a port must be free on two addresses
 
 
 class PortTaken(Exception):
@@ -27,24 +29,34 @@ class _Server(ThreadedWSGIServer):
 
 def listen(address, port):
     """A threaded HTTP server on the port, not yet running and without its application. Raises PortTaken."""
-    import socket
+    # Bound here and not by werkzeug, which prints a paragraph of its own when a port is taken and exits.
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as bound:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            bound.bind((address, port))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            by = f" by {name}" if (name := owner(port)) else ""
+            sentence = f"port {port} is in use{by}; end that, or choose another with HYDRA_PORT"
+            raise PortTaken(sentence) from error
+        bound.listen(_Server.request_queue_size)
+        return _Server(address, bound.getsockname()[1], None, _Handler, fd=bound.fileno())  # which it duplicates
 
-    with_port = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    with_port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        with_port.bind((address, port))
-    except OSError as error:
-        with_port.close()
-        if error.errno != errno.EADDRINUSE:
-            raise
-        by = owner(port)
-        raise PortTaken(
-            f"port {port} is in use{f' by {by}' if by else ''}; end that, or choose another with HYDRA_PORT"
-        ) from error
-    with_port.listen(128)
-    server = _Server(address, with_port.getsockname()[1], None, _Handler, fd=with_port.fileno())
-    with_port.detach()
-    return server
+
+def listen_on(addresses, port):
+    """Servers as of `listen`, one for each address, all on the same port; with port 0 on one that is free on all."""
+    for left in reversed(range(1 if port else CHOICES)):
+        servers = []
+        try:
+            for address in addresses:
+                servers.append(listen(address, servers[0].server_address[1] if servers else port))
+            return servers
+        except PortTaken:
+            for server in servers:
+                server.server_close()
+            if not left:
+                raise
 
 
 def owner(port):

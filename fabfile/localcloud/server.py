@@ -1,6 +1,7 @@
 """The local cloud's daemon: `python -m fabfile.localcloud.server` serves the place that the environment names."""
 
 import argparse
+import fcntl
 import json
 import logging
 import logging.handlers
@@ -14,7 +15,7 @@ from importlib import import_module
 from .cloud import ACCOUNT, Cloud
 from .drivers import DriverError, Drivers
 from .place import Place
-from .ports import PortTaken, listen
+from .ports import PortTaken, listen, listen_on
 
 SETS = ("real", "processes", "memory")
 
@@ -44,10 +45,13 @@ class Daemon:
     """One running local cloud: its endpoint, its metadata service and its name servers."""
 
     def __init__(self, place, drivers, port):
-        self.place, self.port, self.chosen = place, port, bool(port)
+        self.place, self.port = place, port
         place.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.lock = _claim(place)
         self.log = _log(place.home / "cloud.log")
         self.log.info("starting with %s drivers", drivers)
+        if port:
+            listen("127.0.0.1", port).server_close()  # a taken port is found before anything is made
         self.cloud = Cloud(place, drivers_of(drivers, place, self.log), self.log)
         self.servers, self.endpoint_servers = [], []
 
@@ -76,7 +80,7 @@ class Daemon:
     def _assemble(self):
         """Everything that answers, moto last: its hooks must be in place before it is first used."""
         _configure_moto(self.place)
-        from . import calls, ec2, state, wsgi
+        from . import calls, ec2, metrics, relational, simpledb, state, wsgi
         from .addresses import Addresses
         from .credentials import Credentials
         from .faults import Faults
@@ -86,43 +90,47 @@ class Daemon:
         cloud.parts |= {"names": Names(cloud), "addresses": Addresses(cloud)}
         self.credentials, faults = Credentials(cloud), Faults()
         cloud.parts["credentials"] = self.credentials
-        ec2.install(cloud)
-        simpledb = _optional_parts(cloud)
+        for part in (ec2, relational, metrics):
+            part.install(cloud)
+        database = simpledb.wrap(None, simpledb.install(cloud), always=True)
         calls.install(cloud, faults, _refused)
-        path = self.place.home / "state"
+        self._recall(state)
+        from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+
+        moto = DomainDispatcherApplication(create_backend_app)
+        return wsgi.Endpoint(cloud, self.credentials, faults, moto, database)
+
+    def _recall(self, state):
+        """Read what was saved, and save there from now on."""
+        cloud, path = self.cloud, self.place.home / "state"
         try:
             cloud.keep = state.read(path)
         except state.Unreadable as error:
             raise Refused(str(error)) from error
         made_with = cloud.keep.setdefault("drivers", cloud.drivers.name)
         if made_with != cloud.drivers.name:
-            raise Refused(f"the cloud in {self.place.home} was made with {made_with} drivers, not {cloud.drivers.name}")
+            raise Refused(
+                f"the cloud in {self.place.home} was made with {made_with} drivers, not {cloud.drivers.name}: "
+                "start it as it was made, or take it away with `fab local cloud.destroy`"
+            )
         cloud.writer = lambda cloud: state.write(path, cloud.keep)
-        from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
-
-        moto = DomainDispatcherApplication(create_backend_app)
-        return wsgi.Endpoint(cloud, self.credentials, faults, moto, simpledb)
 
     def _listen(self):
-        """Bind every port, so that a taken one is found before anything is done; the kernel queues early callers."""
+        """Bind every port; the kernel queues early callers."""
         from . import ec2, metadata, names
 
         cloud, gateway = self.cloud, self.cloud.gateway
-        loopback = listen("127.0.0.1", self.port)
-        self.endpoint_servers = [loopback]
-        self.port = loopback.server_address[1]
+        self.endpoint_servers = listen_on(["127.0.0.1", gateway] if gateway else ["127.0.0.1"], self.port)
+        self.servers = list(self.endpoint_servers)
+        self.port = self.servers[0].server_address[1]
         cloud.url = f"http://127.0.0.1:{self.port}"
-        self.servers = [loopback]
         if not gateway:
             return
-        inside = listen(gateway, self.port)
-        self.endpoint_servers.append(inside)
         cloud.inside_url = f"http://{gateway}:{self.port}"
         service = metadata.Metadata(cloud, self.credentials, lambda address: ec2.backend().machine_at(address))
-        beside = (self.port + 1, self.port + 2) if self.chosen else (0, 0)
-        imds = metadata.serve(service, gateway, beside[0])
-        dns = names.serve(cloud.names, gateway, beside[1])
-        self.servers += [inside, imds, *dns]
+        imds = metadata.serve(service, gateway, 0)  # machines reach both by AWS's addresses, whatever the port
+        dns = names.serve(cloud.names, gateway, 0)
+        self.servers += [imds, *dns]
         network = cloud.drivers.network
         network.endpoint_port = self.port
         network.metadata_port = imds.server_address[1]
@@ -150,6 +158,16 @@ class Daemon:
         self.log.info("answers at %s", self.cloud.url)
 
 
+def _claim(place):
+    """The place's lock, held while its daemon lives: two would overwrite each other's state. Raises Refused."""
+    lock = os.open(place.home / "daemon.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise Refused(f"another daemon serves {place.home}: stop it with `fab local cloud.stop`") from error
+    return lock
+
+
 def drivers_of(name, place, log):
     """The set of drivers of that name for `place`."""
     if name == "real":
@@ -168,17 +186,6 @@ def _configure_moto(place):
     images.write_list(path)
     os.environ |= {"MOTO_AMIS_PATH": str(path), "MOTO_ACCOUNT_ID": ACCOUNT, "MOTO_DISABLE_GLOBAL_CORS": "1"}
     os.environ.setdefault("AWS_EC2_METADATA_DISABLED", "true")
-
-
-def _optional_parts(cloud):
-    for name in ("relational", "metrics"):
-        try:
-            import_module(f".{name}", __package__).install(cloud)
-        except ModuleNotFoundError as error:
-            cloud.log.warning("without %s: %s", name, error)
-    from . import simpledb
-
-    return simpledb.wrap(None, simpledb.install(cloud), always=True)
 
 
 def _refused(service, action):

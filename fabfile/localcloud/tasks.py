@@ -89,7 +89,7 @@ def variables(found):
 
 
 def erase(place):
-    """Take all of this place away, whether its daemon lives or not and whatever is half gone. Refusal if it cannot be."""
+    """Take all of this place away, whether its daemon lives or not, and whatever is half gone. May raise Refusal."""
     if not place.home.exists() and not daemon.pids(place):
         return _sweep(place)
     with daemon.alone(place):

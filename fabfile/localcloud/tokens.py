@@ -7,6 +7,13 @@ from datetime import timedelta
 LIFE = timedelta(days=2)  # AWS forgets them in time, too
 
 
+def forget(cloud, result):
+    """Let the tokens go that made `result`: it is described no more, so the same request may make a new one."""
+    known = cloud.keep.setdefault("tokens", {})
+    for key in [key for key, (_, made, _) in known.items() if made is result]:
+        del known[key]
+
+
 def once(cloud, operation, parameters, make, mismatch):
     """What `make()` returned for the request's ClientToken the first time; without a token, `make()`.
 

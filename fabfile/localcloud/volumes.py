@@ -8,8 +8,8 @@ from moto.ec2.models.block_device import BlockDeviceType
 from moto.ec2.models.elastic_block_store import Snapshot, Volume, VolumeAttachment, VolumeModification
 
 from .cloud import ZONES
-from .drivers import Busy, DriverError
-from .lifecycle import refuse_without_machines
+from .drivers import Busy
+from .lifecycle import TROUBLE, refuse_without_machines
 
 DEVICE = re.compile(r"/dev/(sd[a-z][1-9]?\d?|xvd[a-z]{1,2}|nvme\d+n1)")
 LARGEST = 16384  # GiB
@@ -251,7 +251,7 @@ class Volumes:
         phase = "available"
         try:
             self.cloud.drivers.disks.create(id, int(volume.size), snapshot=volume.snapshot_id or "")
-        except DriverError as error:
+        except TROUBLE as error:
             self.cloud.log.error("%s was not made: %s", id, error)
             phase = "error"
         with self.cloud.change():
@@ -266,7 +266,7 @@ class Volumes:
         volume = self.volumes[id]
         try:
             self.cloud.drivers.disks.attach(id, instance_id, device)
-        except DriverError as error:
+        except TROUBLE as error:
             self.cloud.log.error("%s was not attached to %s: %s", id, instance_id, error)
             with self.cloud.change():
                 if volume.attachment:
@@ -282,7 +282,7 @@ class Volumes:
         try:
             if modification.target_size and volume.backed:
                 self.cloud.drivers.disks.grow(id, modification.target_size)
-        except DriverError as error:
+        except TROUBLE as error:
             self.cloud.log.error("%s did not grow: %s", id, error)
             with self.cloud.change():
                 modification.modification_state = "failed"
@@ -299,7 +299,7 @@ class Volumes:
         status = "completed"
         try:
             self.cloud.drivers.disks.snapshot(volume_id, snapshot_id)
-        except DriverError as error:
+        except TROUBLE as error:
             self.cloud.log.error("%s was not made of %s: %s", snapshot_id, volume_id, error)
             status = "error"
         with self.cloud.change():

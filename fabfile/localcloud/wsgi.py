@@ -11,7 +11,8 @@ from .credentials import scope
 TRUST = ("/us-west-2/us-west-2-bundle.pem", "/global/global-bundle.pem")
 GLOBAL = ("iam", "sts")  # signed for us-east-1 by some clients
 SERVED = {"ec2", "rds", "monitoring", "cloudwatch", "secretsmanager", "ssm", "iam", "sts", "kms", "tagging", "sdb"}
-LARGEST = 16 * 1024 * 1024  # bytes of a request
+LARGEST = 16 * 1024 * 1024  # bytes of a request; AWS's own bound for EC2's is a quarter of that
+HERE = "127.0.0.1"
 
 
 class Endpoint:
@@ -33,6 +34,9 @@ class Endpoint:
     # -- a call ----------------------------------------------------------------------------------------------------
 
     def _call(self, environ):
+        if int(environ.get("CONTENT_LENGTH") or 0) > LARGEST:
+            environ["wsgi.input"].read(LARGEST)  # or the client sees its connection reset in place of the answer
+            return _answer("413 Request Entity Too Large", b"", "text/plain")
         parameters = self._parameters(environ)
         key, region, service = scope(environ, parameters)
         service = service or ("sdb" if parameters.get("Version") == "2009-04-15" else None)
@@ -48,7 +52,7 @@ class Endpoint:
         token = environ.get("HTTP_X_AMZ_SECURITY_TOKEN") or parameters.get("X-Amz-Security-Token")
         token = token or parameters.get("SecurityToken")
         with self.cloud.lock:
-            refusal = self.credentials.refusal(key, token, service)
+            refusal = self.credentials.refusal(key, token, service, here=environ.get("REMOTE_ADDR") == HERE)
         if refusal:
             return refuse(*refusal)
         if region not in (None, REGION) and service not in GLOBAL:
@@ -85,7 +89,7 @@ class Endpoint:
     def _parameters(environ):
         """The query's and, for a form, the body's parameters; the body can be read again."""
         parameters = dict(parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True))
-        length = min(int(environ.get("CONTENT_LENGTH") or 0), LARGEST)
+        length = int(environ.get("CONTENT_LENGTH") or 0)
         body = environ["wsgi.input"].read(length) if length else b""
         environ["wsgi.input"] = io.BytesIO(body)
         if environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded"):
@@ -98,7 +102,7 @@ class Endpoint:
         method = environ["REQUEST_METHOD"]
         if path in TRUST:
             return _answer("200 OK", self.cloud.drivers.databases.authority.encode(), "application/x-pem-file")
-        if environ.get("REMOTE_ADDR") != "127.0.0.1":
+        if environ.get("REMOTE_ADDR") != HERE:
             return _answer("403 Forbidden", b"only from the machine the cloud runs on\n", "text/plain")
         if path == "/_local/health":
             return _json({"ok": True, "drivers": self.cloud.drivers.name})

@@ -18,6 +18,7 @@ from fabfile.localcloud.place import Place
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 REGION = "us-west-2"
+PREFIX = "hydra-test-"
 PATIENCE = 60  # seconds until it answers, on a machine that is busy with other tests
 
 
@@ -97,7 +98,8 @@ class Running:
 @contextmanager
 def endpoint(drivers="memory"):
     """A Running local cloud. Killed and removed at the end, whatever happened."""
-    home = tempfile.mkdtemp(prefix="hydra-test-")
+    clear_up()
+    home = tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-")
     running = Running(home, drivers)
     try:
         yield running.start()
@@ -105,3 +107,12 @@ def endpoint(drivers="memory"):
         if running.process and running.process.poll() is None:
             running.kill()
         shutil.rmtree(home, ignore_errors=True)
+
+
+def clear_up():
+    """Take away what test runs left that were killed: the folders' names tell whose they are."""
+    for home in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        maker = home.name.removeprefix(PREFIX).partition("-")[0]
+        if not Path(f"/proc/{maker}").exists():
+            daemon.kill(Place("test", home, home / "cache", 0))
+            shutil.rmtree(home, ignore_errors=True)

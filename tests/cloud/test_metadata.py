@@ -163,3 +163,17 @@ def test_botocore_finds_the_roles_keys_by_itself(relay):
     assert found["role_name"] == "web"
     assert found["access_key"].startswith("ASIA")
     assert {"secret_key", "token", "expiry_time"} <= set(found)
+
+
+def test_a_machine_is_let_in_with_issued_keys_only(machine):
+    def status(key):
+        scope = f"Credential={key}/20260101/us-west-2/ec2/aws4_request"
+        headers = {"Authorization": f"AWS4-HMAC-SHA256 {scope}, SignedHeaders=host, Signature=0"}
+        known = json.loads((machine.cloud.home / "endpoint.json").read_text())
+        host, _, port = known["gateway_url"].removeprefix("http://").partition(":")
+        link = HTTPConnection(host, int(port), timeout=10, source_address=(machine.address, 0))
+        link.request("GET", "/?Action=DescribeVpcs&Version=2016-11-15", headers=headers)
+        return link.getresponse().status
+
+    assert status("test") == 401
+    assert status(machine.cloud.access_key) == 200

@@ -135,3 +135,16 @@ def test_simpledb_answers_at_the_same_address(cloud):
     sdb.put_attributes(DomainName="users", ItemName="one", Attributes=[{"Name": "a", "Value": "b"}])
     found = sdb.get_attributes(DomainName="users", ItemName="one", ConsistentRead=True)["Attributes"]
     assert found == [{"Name": "a", "Value": "b"}]
+
+
+def test_a_second_daemon_of_the_same_place_is_refused(cloud):
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "fabfile/localcloud"), "--drivers", "memory", "--port", "0"],
+        env={"HYDRA_HOME": str(cloud.home), "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert "another daemon serves" in done.stderr
+    assert "Traceback" not in done.stderr
