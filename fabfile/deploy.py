@@ -94,14 +94,15 @@ class Release:
         ids = {"operations": self.operations(world.region, host.address, at, secrets)}
         there = (Command("send the code", "false", unless=f"test -e {self.folder}/webapp/manage.py"),)
         first, *outcomes = world.facts(self.machine, (*there, *ids["operations"]))
-        ids |= {"sent": first.state == "ok", "needed": [it.operation for it in outcomes if it.state != "ok"]}
+        ids |= {"sent": first.state == "ok", "needed": tuple(it for it in outcomes if it.state != "ok")}
         return Seen(None if ids["needed"] else self.id, None if ids["needed"] else self, ids)
 
     def plan(self, seen):
         if seen.unsure or not seen.ids["sent"]:
             yield Upload(f"send release {self.id}", self.machine, packed(self.source), self.folder)
         if seen.unsure or seen.ids["needed"]:
-            yield Script(f"put release {self.id} in service", self.machine, tuple(seen.ids.get("operations", ())))
+            operations, needed = seen.ids.get("operations", ()), seen.ids.get("needed", ())
+            yield Script(f"put release {self.id} in service", self.machine, operations, pending=needed)
 
     def teardown(self, seen):
         away = (

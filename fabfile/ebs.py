@@ -128,8 +128,8 @@ class Mount:
         outcomes = world.facts(self.machine, self.operations(volume, ids["fresh"]))
         if outcomes is None:
             return Seen(volume, None, ids, unsure=f"machine {self.machine}, running")
-        now = self if all(it.state == "ok" for it in outcomes) else None
-        return Seen(volume, now, ids)
+        ids["needed"] = tuple(it for it in outcomes if it.state != "ok")
+        return Seen(volume, None if ids["needed"] else self, ids)
 
     def operations(self, volume, fresh):
         """What the machine must show once the volume is attached. EC2 may take a moment to show the device."""
@@ -149,16 +149,17 @@ class Mount:
         volume = seen.ids["volume"]
         if seen.ids["attached"] not in ("", seen.ids["machine"]):
             raise Refusal(f"volume {self.volume} is attached to {seen.ids['attached']}: detach it there first")
+        for outcome in seen.ids.get("needed", ()):
+            if outcome.state == "refused":
+                raise Refusal(f"{outcome.operation} on {self.machine}: {outcome.detail}")
         if not seen.ids["attached"]:
             params = {"VolumeId": volume, "InstanceId": seen.ids["machine"], "Device": self.device}
             yield Call(f"attach it as {self.device}", "ec2", "attach_volume", params, again=("IncorrectState",))
             yield Wait("wait until it is attached", "ec2", "volume_attached", {"VolumeIds": [volume]})
         if not seen.now:
-            yield Script(
-                f"format it if it is blank, and mount it at {self.path}",
-                self.machine,
-                self.operations(volume, seen.ids["fresh"]),
-            )
+            says = f"format it if it is blank, and mount it at {self.path}"
+            operations = self.operations(volume, seen.ids["fresh"])
+            yield Script(says, self.machine, operations, pending=seen.ids.get("needed", ()))
 
     def teardown(self, seen):
         away = f"umount {self.path}; sed -i '\\, {self.path} ,d' /etc/fstab"

@@ -85,7 +85,7 @@ class Schema(HostResource):
     def judge(self, outcomes):
         if outcomes is None:
             return Seen(ids={"operations": ()}, unsure=f"machine {self.machine}")
-        needed = tuple(it.operation for it in outcomes if it.state != "ok")
+        needed = tuple(it for it in outcomes if it.state != "ok")
         return Seen(None if needed else self.name, None if needed else self, {"needed": needed})
 
     def all(self, at, password, ca, master):

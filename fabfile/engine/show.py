@@ -103,7 +103,15 @@ def plan_lines(want, word, steps, unsure=""):
         where = f"{step.machine}: " if isinstance(step, Script | Upload) else ""
         yield f"    {where}{step.says}"
         if isinstance(step, Script):
-            yield from (f"      - {operation}" for operation in step.operations)
+            for outcome in step.pending:
+                yield f"      - {outcome.operation}"
+                yield from (f"        {paint(line, shade(line))}" for line in outcome.diff.splitlines())
+            yield from (f"      - {operation}" for operation in step.operations if not step.pending)
+
+
+def shade(line):
+    """The colour of a line of a unified diff."""
+    return {"+": "green", "-": "red"}.get(line[:1], "grey")
 
 
 def step_data(step):
@@ -112,7 +120,8 @@ def step_data(step):
     if isinstance(step, Call):
         data |= {"service": step.service, "method": step.method, "params": step.params}
     if isinstance(step, Script):
-        data |= {"machine": step.machine, "operations": [str(operation) for operation in step.operations]}
+        operations = [outcome.operation for outcome in step.pending] or step.operations
+        data |= {"machine": step.machine, "operations": [str(operation) for operation in operations]}
     return data
 
 

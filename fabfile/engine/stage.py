@@ -128,8 +128,11 @@ def make(c, *kinds, name="", only=None, plan=False, json=False):
 
 def look_ahead(stage, want, plan=None):
     """What making this one would take. Nothing is changed, and nothing is asked that changes anything."""
-    seen = want.look(stage.world)
-    steps = walk((plan or want.plan)(seen), idle)
+    try:
+        seen = want.look(stage.world)
+        steps = walk((plan or want.plan)(seen), idle)
+    except Refusal as refused:
+        return Result(want, "failed", [], refused.message)
     state = "may" if steps and seen.unsure else "will" if steps else "no"
     return Result(want, state, steps, unsure=seen.unsure)
 
@@ -203,14 +206,20 @@ def outcome(future, want, board):
 
 
 def show_plan(results, json=False):
-    """Print plans; leave with 2 if anything is to do."""
+    """Print plans; leave with 2 if anything is to do, with 1 if anything is refused."""
     if json:
         as_json([result.data() for result in results])
     else:
         for result in results:
+            if result.state == "failed":
+                print(f"{paint('✗', 'red')} {result.want}: refused: {result.told}")
+                continue
             print("\n".join(plan_lines(result.want, result.state, result.steps, result.unsure)))
         counts = [sum(result.state == word for result in results) for word in ("will", "may", "no")]
         print("{} will change, {} may change, {} as wanted".format(*counts))
+    refused = [result for result in results if result.state == "failed"]
+    if refused:
+        raise Refusal(f"{len(refused)} refused: {refused[0].want}: {refused[0].told}")
     if any(result.state != "no" for result in results):
         raise Exit(code=CHANGES_PENDING)
 
@@ -302,13 +311,14 @@ class HostResource:
         outcomes = world.facts(self.machine, operations)
         if outcomes is None:
             return Seen(ids={"operations": operations}, unsure=f"machine {self.machine}")
-        needed = tuple(o.operation for o in outcomes if o.state != "ok")
-        ids = {"operations": operations, "needed": needed, "outcomes": outcomes}
+        needed = tuple(outcome for outcome in outcomes if outcome.state != "ok")
+        ids = {"operations": operations, "needed": needed}
         return Seen(None if len(needed) == len(outcomes) else self.machine, None if needed else self, ids)
 
     def plan(self, seen):
         if seen.unsure or seen.ids["needed"]:
-            yield Script(self.says, self.machine, tuple(seen.ids.get("operations", ())))
+            operations, needed = tuple(seen.ids.get("operations", ())), tuple(seen.ids.get("needed", ()))
+            yield Script(self.says, self.machine, operations, pending=needed)
 
     def teardown(self, seen):
         yield from ()

@@ -50,6 +50,7 @@ class Script:
     says: str
     machine: str  # the machine's name, as its tag has it
     operations: tuple = ()
+    pending: tuple = field(default=(), compare=False)  # the Outcomes of a look that differ, for a plan to show
 
 
 @dataclass(frozen=True)

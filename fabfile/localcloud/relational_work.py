@@ -8,6 +8,8 @@ from .relational_rules import CLASSES
 
 OWNER = "db-{id}"  # of its address
 
+STAND_IN = "localcloud:engine"  # the tag that names what really answers
+
 
 class Work:
     """The part of the RDS backend that moves what stands behind an instance. `cloud` is set on the backend's class.
@@ -71,6 +73,9 @@ class Work:
             self.cloud.names.put(database.dns_name, facts["address"])
             database.host = database.dns_name
         database.behind = facts["engine"]
+        # DescribeDBInstances has no field to say that another server stands in; a tag is the honest place.
+        others = [pair for pair in database.tags if pair["Key"] != STAND_IN]
+        database.tags = [*others, {"Key": STAND_IN, "Value": f"{facts['engine']}, standing in for MySQL"}]
 
     def _start(self, id):
         """starting, rebooting or modifying -> available, with all parameters in force."""

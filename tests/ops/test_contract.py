@@ -2,7 +2,7 @@
 
 import pytest
 
-from fabfile import ec2, schema
+from fabfile import ec2
 from fabfile.database import Database, ParameterGroup
 from fabfile.ebs import Volume
 from fabfile.ec2 import KeyPair, Machine
@@ -111,11 +111,6 @@ def test_a_machine_is_known_by_its_tags_and_has_its_key_pinned(world, folder):
 def ec2_address(world):
     found = world.read("ec2", "describe_instances", InstanceIds=[ec2.machine_id(world, "test-web")])
     return found["Reservations"][0]["Instances"][0]["PrivateIpAddress"]
-
-
-def test_the_certificate_authority_is_the_one_that_the_api_names(world):
-    bundle = schema.authority(world)
-    assert bundle.count("BEGIN CERTIFICATE") == len(list(schema.thumbprints(bundle)))
 
 
 def test_a_look_may_not_change_anything(world):
