@@ -42,12 +42,12 @@ def write(folder, attachments):
 
 def loops(file):
     """The loop devices ("/dev/loop3") that show the file, or all below it if it is a folder."""
-    found = []
+    found, file = [], os.path.realpath(file)  # as the kernel names it
     for block in BLOCKS.glob("loop*/loop/backing_file"):
         try:
             backing = block.read_text().strip().removesuffix(" (deleted)")
         except OSError:  # detached meanwhile
             continue
-        if backing == str(file) or backing.startswith(f"{file}{os.sep}"):
+        if backing == file or backing.startswith(f"{file}{os.sep}"):
             found.append(f"/dev/{block.parent.parent.name}")
     return sorted(found)

@@ -80,8 +80,11 @@ def _pip(etc, environ, home):
     """pip's options that name an index over the network; folders of this machine mean nothing to a host."""
     settings = {}
     for file in (etc / "pip.conf", home / ".pip/pip.conf", home / ".config/pip/pip.conf"):
-        parser = configparser.ConfigParser(interpolation=None)
-        parser.read_string(_text(file) or "[global]")
+        parser = configparser.RawConfigParser(strict=False)
+        try:
+            parser.read_string(_text(file))
+        except configparser.Error:  # pip would not read it either
+            continue
         settings.update(parser["global"] if parser.has_section("global") else {})
     for option in ("index-url", "extra-index-url", "find-links", "trusted-host"):
         value = environ.get("PIP_" + option.upper().replace("-", "_"), settings.get(option, ""))

@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from . import cgroups
+from . import cgroups, packages
 
 PROGRAMS = ["systemd-nspawn", "mmdebstrap", "nft", "ip", "losetup", "unshare", "nsenter", "setsid", "flock"]
 LOOP_CTL_GET_FREE = 0x4C82
@@ -47,6 +47,8 @@ def missing(place, path=""):
     if not sys.platform.startswith("linux"):
         return ["Linux"]
     lacks = [f"the program {name}" for name in PROGRAMS if not shutil.which(name, path=path or _path())]
+    if not os.path.exists(packages.KEYRING):  # Ubuntu has it as a package too
+        lacks.append("the package debian-archive-keyring")
     if os.geteuid() != 0:
         return ["root", *lacks]
     if any(f"the program {name}" in lacks for name in ("unshare", "ip", "nft")):
@@ -59,7 +61,7 @@ def missing(place, path=""):
 
 def sentence(lacks):
     """One sentence for the user: what is missing, and what to do."""
-    programs = [phrase for phrase in lacks if phrase.startswith("the program ")]
+    programs = [phrase for phrase in lacks if phrase.startswith(("the program ", "the package "))]
     if not lacks:
         return "This machine can hold real hosts."
     listed = lacks[0] if len(lacks) == 1 else f"{', '.join(lacks[:-1])} and {lacks[-1]}"

@@ -94,4 +94,4 @@ def _mounts(place):
     """What is mounted below the home; hosts mount in namespaces of their own, so there should be nothing."""
     rows = (line.split() for line in Path("/proc/self/mountinfo").read_text().splitlines())
     points = (row[4].encode().decode("unicode_escape") for row in rows)
-    return [point for point in points if point.startswith(f"{place.home}/")]
+    return [point for point in points if point.startswith(f"{os.path.realpath(place.home)}/")]
