@@ -126,11 +126,22 @@ def make(c, *kinds, name="", only=None, plan=False, json=False):
     return judge(results, f"fab {stage.name} {'up' if not kinds else ''}".rstrip())
 
 
-def look_ahead(stage, want, plan=None):
+def gone(want, seen):
+    """The plan by which it is not there."""
+    if seen:
+        yield from want.teardown(seen)
+
+
+def made(want, seen):
+    """The plan by which it is there and as wanted."""
+    yield from want.plan(seen)
+
+
+def look_ahead(stage, want, plan=made):
     """What making this one would take. Nothing is changed, and nothing is asked that changes anything."""
     try:
         seen = want.look(stage.world)
-        steps = walk((plan or want.plan)(seen), idle)
+        steps = walk(plan(want, seen), idle)
     except Refusal as refused:
         return Result(want, "failed", [], refused.message)
     state = "may" if steps and seen.unsure else "will" if steps else "no"
@@ -264,10 +275,7 @@ def destroy(c, *kinds, name="", yes="", plan=False, json=False):
     stage = stage_of(c)
     wants = list(reversed(stage.of(*kinds, name=name)))
     if plan:
-        return show_plan(
-            [look_ahead(stage, want, lambda seen, w=want: w.teardown(seen) if seen else iter(())) for want in wants],
-            json,
-        )
+        return show_plan([look_ahead(stage, want, gone) for want in wants], json)
     if stage.precious and yes != stage.name:
         raise Refusal(
             f"This would destroy {len(wants)} resources of {stage.name} for good: to mean it, add `--yes {stage.name}`"
@@ -295,8 +303,7 @@ def take_away(stage, want, board):
         steps.append(step)
         return reply
 
-    if seen:
-        walk(want.teardown(seen), hand)
+    walk(gone(want, seen), hand)
     board.end(want, "✓" if steps else "=", "green" if steps else "grey", told_of(steps) if steps else "nothing there")
     return Result(want, "changed" if steps else "ok", steps)
 

@@ -46,6 +46,7 @@ NOTHING = Seen(
     ids={
         "groups": ["sg-1"], "before": "first", "key": "", "state": "", "image": "ami-1", "mine": "", "theirs": "",
         "role": False, "policy": None, "profile": False, "member": False, "now": {}, "open": set(), "leaving": False,
-        "machine": "i-1", "volume": "vol-1", "attached": "", "fresh": True, "operations": (), "needed": (), "sent": True,
+        "machine": "i-1", "volume": "vol-1", "attached": "", "fresh": True, "operations": (), "needed": (),
+        "sent": True,
     }
 )  # fmt: skip

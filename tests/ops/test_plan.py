@@ -27,7 +27,7 @@ def test_the_idle_hand_shows_every_step_and_says_what_is_known_later():
 
 
 def test_a_plan_with_nothing_to_do_takes_no_step():
-    assert walk(iter(()), pytest.fail) == []
+    assert walk((step for step in ()), pytest.fail) == []
 
 
 @dataclass(frozen=True)

@@ -116,6 +116,14 @@ def test_what_was_built_last_goes_first():
     assert [name for _, name in world.done] == ["test-b", "test-a"]
 
 
+def test_a_plan_of_destroying_takes_nothing_away(capsys):
+    c, world = run_on(Thing("test-a"), Thing("test-b"), world=Ground("test-a"))
+    with pytest.raises(Exit) as ended:
+        destroy(c, plan=True)
+    assert (ended.value.code, world.there) == (2, {"test-a"})
+    assert "thing test-b: no change\n" in capsys.readouterr().out
+
+
 def test_a_precious_stage_wants_its_name_said():
     c, world = run_on(Thing("test-a"), world=Ground("test-a"), precious=True)
     with pytest.raises(Refusal, match="add `--yes test`"):
