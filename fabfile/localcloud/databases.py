@@ -17,6 +17,7 @@ from .commands import last_words
 from .drivers import DriverError, MachineSpec
 from .servers import Servers, command, script, tool
 
+TAKEN = "Address already in use"
 PATIENCE = 60  # seconds a server may take to answer; a cold disk needs ten
 
 
@@ -83,9 +84,7 @@ class ProcessDatabases(Servers):
         for port in (record.get("port"), spec.port):
             if port and port not in taken and _free(port):
                 return {"address": "127.0.0.1", "port": port}
-        with socket.socket() as one:
-            one.bind(("127.0.0.1", 0))
-            return {"address": "127.0.0.1", "port": one.getsockname()[1]}
+        return {"address": "127.0.0.1", "port": _any_port()}
 
     def _ids(self):
         return [folder.name for folder in self.folder.iterdir()] if self.folder.exists() else []
@@ -121,6 +120,16 @@ class ProcessDatabases(Servers):
         write_private(folder / "my.cnf", mariadb.option_file(layout, record["parameters"]))
 
     def _run(self, record):
+        try:
+            self._launch(record)
+        except DriverError as error:
+            if TAKEN not in str(error):
+                raise
+            record["port"] = _any_port()  # somebody took it between our look and the server's
+            self._save(record)
+            self._launch(record)
+
+    def _launch(self, record):
         if self._process(record["id"]):
             self._await(record)
             return
@@ -331,6 +340,12 @@ class HostedDatabases(Servers):
 
 def _host(id):
     return f"db-{id}"
+
+
+def _any_port():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
 
 
 def _free(port):

@@ -36,11 +36,6 @@ class Servers:
     def authority(self) -> str:
         return self._authority.pem
 
-    @property
-    def certificates(self) -> Authority:
-        """The authority itself, for DescribeCertificates."""
-        return self._authority
-
     def create(self, spec: DatabaseSpec) -> dict:
         with self._locks[spec.id]:
             record = self._record(spec.id)

@@ -1,10 +1,17 @@
-"""Words for tests of RDS: what is ordered, and waiting for what comes of it."""
+"""Words for tests of databases: a place for real ones, what is ordered of RDS, and waiting for what comes of it."""
 
+import fcntl
+import shutil
 import time
 from contextlib import contextmanager
 
 import pytest
 from botocore.exceptions import ClientError
+
+from fabfile.localcloud import daemon
+from fabfile.localcloud.databases import ProcessDatabases
+
+from .conftest import own_place
 
 WANTED = {
     "Engine": "mysql",
@@ -73,3 +80,25 @@ def maker(rds):
         if there["DeletionProtection"]:
             rds.modify_db_instance(DBInstanceIdentifier=id, DeletionProtection=False)
         remove(rds, id)
+
+
+@contextmanager
+def servers_of(module):
+    """The place of a test module's database processes, clean before and after.
+
+    Its name lasts, so that what a killed run left is found by the next; a second run at the same time waits.
+    """
+    place = own_place(module)
+    place.home.parent.mkdir(parents=True, exist_ok=True)
+    with open(place.home.with_suffix(".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _clear(place)
+        place.home.mkdir()
+        yield place
+        _clear(place)
+
+
+def _clear(place):
+    daemon.kill(place)
+    ProcessDatabases(place).sweep()
+    shutil.rmtree(place.home, ignore_errors=True)

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import shutil
 import signal
 import socket
 import ssl
@@ -20,7 +19,7 @@ from fabfile.localcloud.databases import ProcessDatabases
 from fabfile.localcloud.drivers import DatabaseSpec, DriverError
 from fabfile.localcloud.parameters import defaults
 
-from .conftest import own_place
+from .rds import servers_of
 
 ENDPOINT = "local-db.abcdefghijkl.us-west-2.rds.localcloud.internal"
 PASSWORD = 'it\'s a \\ "secret" §1'
@@ -33,16 +32,8 @@ def spec(**changes):
 
 @pytest.fixture(scope="module")
 def place():
-    """A home with a lasting name, so that what a killed run left is found by the next."""
-    own = own_place(__name__)
-
-    def clear():
-        ProcessDatabases(own).sweep()
-        shutil.rmtree(own.home, ignore_errors=True)
-
-    clear()
-    yield own
-    clear()
+    with servers_of(__name__) as own:
+        yield own
 
 
 @pytest.fixture(scope="module")
@@ -231,6 +222,24 @@ def test_a_port_in_use_is_given_up_for_a_free_one(databases):
     assert made["port"] != port
     databases.destroy("second")
     assert databases.state("second") == "absent"
+
+
+class Hasty(ProcessDatabases):
+    """Takes the port it is asked for without a look, as if it were taken just after the look."""
+
+    def _placed(self, spec, record):
+        return {"address": "127.0.0.1", "port": record.get("port") or spec.port}
+
+
+def test_a_port_lost_to_another_at_the_last_moment_is_given_up_too(place):
+    hasty = Hasty(place)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        made = hasty.create(spec(id="hasty", port=port))
+
+    assert made["port"] != port
+    assert hasty.start("hasty") == made
+    hasty.destroy("hasty")
 
 
 def test_cut_off_in_the_middle_it_is_finished_by_making_it_again(databases, ask):

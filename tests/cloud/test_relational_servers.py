@@ -2,20 +2,18 @@
 
 import json
 import os
-import shutil
 import signal
+import socket
 from datetime import UTC, datetime, timedelta
 
 import MySQLdb
 import pytest
 
-from fabfile.localcloud import daemon
 from fabfile.localcloud.certificates import Authority
 from fabfile.localcloud.databases import ProcessDatabases
 
-from .conftest import own_place
 from .endpoint import Running, endpoint
-from .rds import WANTED, describe, gone, refusal, remove, settled, until
+from .rds import WANTED, describe, gone, refusal, remove, servers_of, settled, until
 
 # -- restarts -------------------------------------------------------------------------------------------------------
 
@@ -55,18 +53,9 @@ def test_work_cut_off_by_a_kill_is_finished_at_the_next_start():
 
 @pytest.fixture(scope="module")
 def real():
-    """A cloud whose databases are real, as plain processes. Its home has a lasting name: a killed run's are found."""
-    running = Running(own_place(__name__).home, "processes")
-
-    def clear():
-        daemon.kill(running.place)
-        ProcessDatabases(running.place).sweep()
-        shutil.rmtree(running.home, ignore_errors=True)
-
-    clear()
-    running.home.mkdir(parents=True)
-    yield running.start()
-    clear()
+    """A cloud whose databases are real, as plain processes."""
+    with servers_of(__name__) as place:
+        yield Running(place.home, "processes").start()
 
 
 def connect(cloud, database, password, folder):
@@ -105,9 +94,16 @@ def test_the_managed_password_opens_a_real_server(real, tmp_path):
     remove(rds, "shop")
 
 
+def free_port():
+    """A port nobody has, also after a restart: 3306 may be another server's by then."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
 def test_a_real_server_lives_on_when_the_daemon_is_killed_and_starts_again_after_a_stop(real, tmp_path):
     rds = real.client("rds")
-    rds.create_db_instance(DBInstanceIdentifier="lasting", **WANTED)
+    rds.create_db_instance(DBInstanceIdentifier="lasting", **WANTED, Port=free_port())
     before = settled(rds, "lasting")
     with connect(real, before, WANTED["MasterUserPassword"], tmp_path) as connection:
         connection.cursor().execute("CREATE DATABASE written")
