@@ -1,9 +1,10 @@
 """The local cloud's own tasks: `fab local cloud.start` and so on. They touch no AWS account."""
 
 import json
-import os
 import shutil
+import signal
 import sys
+from pathlib import Path
 
 from fabric import task
 
@@ -11,11 +12,12 @@ from ..engine.errors import Refusal
 from . import daemon
 from .place import Place
 
+CAP_NET_ADMIN, CAP_SYS_ADMIN = 12, 21  # capabilities(7)
 ROOTS_PATH = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
 TABLES = {
     "machines": ("id", "name", "state", "address", "memory"),
     "volumes": ("id", "name", "state", "gib", "machine", "device"),
-    "databases": ("id", "state", "address", "port", "engine"),
+    "databases": ("id", "state", "address", "port", "engine", "served by", "memory"),
 }
 
 
@@ -23,17 +25,22 @@ def to_stderr(line):
     print(line, file=sys.stderr)
 
 
-@task
-def start(c):
+@task(help={"drivers": "`processes` for a cloud without machines; else what this machine can hold"})
+def start(c, drivers=""):
     """Start the local cloud, if it does not run, and boot what ran when it was stopped."""
-    found = daemon.ensure()
+    if drivers not in ("", "real", "processes"):
+        raise Refusal(f"there are no drivers named {drivers}: say `real` or `processes`, or nothing")
+    found = daemon.ensure(drivers=drivers)
     print(f"the local cloud answers at {found.url} ({found.drivers})")
 
 
 @task
 def stop(c):
     """Power the local cloud's machines off and end its daemon; everything is kept for the next start."""
-    print("the local cloud is stopped; all is kept" if daemon.stop() else "the local cloud does not run")
+    from . import plain  # here, not above: certificates are slow to import
+
+    ended = plain.end(Place.current())
+    print("the local cloud is stopped; all is kept" if daemon.stop() or ended else "the local cloud does not run")
 
 
 @task(name="status", help={"json": "as JSON, for scripts"})
@@ -99,17 +106,25 @@ def erase(place):
 
 
 def _sweep(place):
-    from . import real
+    from . import plain, real
     from .databases import ProcessDatabases
     from .drivers import DriverError
 
+    plain.end(place, signal.SIGKILL)
     ProcessDatabases(place).sweep()
-    if os.geteuid() or not shutil.which("nft", path=ROOTS_PATH):
+    if not _may_change_the_kernel() or not shutil.which("nft", path=ROOTS_PATH):
         return  # then nothing in the kernel is ours
     try:
         real.sweep(place, files=True)
     except DriverError as error:
         raise Refusal(f"the local cloud could not be taken away: {error}; run this again") from error
+
+
+def _may_change_the_kernel():
+    """Whether networks and mounts are ours to make: root of an unprivileged container is root by name alone."""
+    status = Path("/proc/self/status").read_text().split()
+    effective = int(status[status.index("CapEff:") + 1], 16)
+    return all(effective >> capability & 1 for capability in (CAP_NET_ADMIN, CAP_SYS_ADMIN))
 
 
 def _head(place, found):
