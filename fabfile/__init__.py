@@ -65,3 +65,4 @@ for name, task_ in {
     "get_cpu_stats": cloudwatch.cpu,
 }.items():
     ns.add_task(task_, name)
+ns.check()

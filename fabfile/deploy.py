@@ -90,7 +90,9 @@ class Release:
         secrets = {credential: vault.secret(world, secret) for credential, secret in self.secrets}
         missing = [it.what for it in (at, *secrets.values()) if isinstance(it, Unknown)]
         if not host or missing:
-            return Seen(unsure=" and ".join([*([] if host else [f"machine {self.machine}"]), *missing]))
+            later = self.operations(world.region, "known-later", ("known-later", 3306), secrets)
+            absent = [*([] if host else [f"machine {self.machine}"]), *missing]
+            return Seen(ids={"operations": later}, unsure=" and ".join(absent))
         ids = {"operations": self.operations(world.region, host.address, at, secrets)}
         there = (Command("send the code", "false", unless=f"test -e {self.folder}/webapp/manage.py"),)
         first, *outcomes = world.facts(self.machine, (*there, *ids["operations"]))

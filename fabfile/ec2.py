@@ -109,9 +109,17 @@ class Machine:
             return Seen(ids=ids)
         it = alive[0]
         ids |= {"key": names.tag(it.get("Tags"), names.HOST_KEY), "state": it["State"]["Name"]}
-        ours = {group["GroupId"]: group["GroupName"] for group in it.get("SecurityGroups", ())}
+        behind = tuple(sorted(group["GroupName"] for group in it.get("SecurityGroups", ())))
         zone = it["Placement"]["AvailabilityZone"]
-        now = Machine(self.name, it["ImageId"], it["InstanceType"], zone, "", "", tuple(sorted(ours.values())))
+        now = Machine(
+            self.name,
+            it["ImageId"],
+            it["InstanceType"],
+            zone,
+            "",
+            "",
+            self.firewalls if behind == tuple(sorted(self.firewalls)) else behind,
+        )
         return Seen(it["InstanceId"], now, ids)
 
     def plan(self, seen):
@@ -134,13 +142,15 @@ class Machine:
         elif seen.ids["state"] in ("stopping", "stopped"):
             yield Wait("wait until it has stopped", "ec2", "instance_stopped", {"InstanceIds": [machine]})
             yield Call("start it", "ec2", "start_instances", {"InstanceIds": [machine]})
-        if seen and tuple(sorted(self.firewalls)) != seen.now.firewalls:
+        if seen and self.firewalls != seen.now.firewalls:
             params = {"InstanceId": machine, "Groups": seen.ids["groups"]}
             yield Call("put it behind " + ", ".join(self.firewalls), "ec2", "modify_instance_attribute", params)
         if not seen or seen.ids["state"] != "running":
             yield Wait("wait until it runs", "ec2", "instance_running", {"InstanceIds": [machine]})
         if not seen.ids["key"]:
-            pinned = yield Wait("wait until its console shows its host key", "ec2", "host_key", {"InstanceId": machine})
+            pinned = yield Wait(
+                "wait until its console shows its host key", "ec2", "host_key", {"InstanceId": machine, "Latest": True}
+            )
             tags = [{"Key": names.HOST_KEY, "Value": pinned}]
             yield Call("pin its host key", "ec2", "create_tags", {"Resources": [machine], "Tags": tags})
 

@@ -71,7 +71,11 @@ class RedisServer(HostResource):
     def operations(self, world):
         password = vault.secret(world, self.secret)
         if isinstance(password, Unknown):
-            return Seen(ids={"operations": ()}, unsure=password.what)
+            return Seen(ids={"operations": self.made_with(password)}, unsure=password.what)
+        return self.made_with(password)
+
+    def made_with(self, password):
+        """Every operation, in the order in which it is made so; `password` may be known only later."""
         text = CONFIGURATION.replace("{folder}", self.folder).replace("{memory}", str(self.memory))
         unit = UNIT.format(folder=self.folder, mount=self.mount)
         mounted = f"mountpoint -q {self.mount} || {{ echo nothing is mounted at {self.mount}; exit 1; }}"

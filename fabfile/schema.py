@@ -74,7 +74,8 @@ class Schema(HostResource):
         at, password = endpoint(world, self.database), vault.secret(world, self.secret)
         missing = [it.what for it in (at, password) if isinstance(it, Unknown)]
         if missing:
-            return Seen(ids={"operations": ()}, unsure=" and ".join(missing))
+            later = self.all(("known-later", 3306), password, "", None)
+            return Seen(ids={"operations": later}, unsure=" and ".join(missing))
         ca = authority(world)
         seen = self.judge(world.facts(self.machine, self.all(at, password, ca, None)))
         if not seen.unsure and seen.ids["needed"]:  # only now is the master's password worth asking for
@@ -84,7 +85,8 @@ class Schema(HostResource):
 
     def judge(self, outcomes):
         if outcomes is None:
-            return Seen(ids={"operations": ()}, unsure=f"machine {self.machine}")
+            later = self.all(("known-later", 3306), "known-later", "", None)
+            return Seen(ids={"operations": later}, unsure=f"machine {self.machine}")
         needed = tuple(it for it in outcomes if it.state != "ok")
         return Seen(None if needed else self.name, None if needed else self, {"needed": needed})
 

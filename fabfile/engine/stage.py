@@ -62,6 +62,9 @@ class Stage:
 
     def open(self):
         """Make the world now: a local cloud says what it does while it starts, before a board is drawn."""
+        elsewhere = os.environ.get("AWS_ENDPOINT_URL")
+        if elsewhere and not self.cloud:
+            aside(f"AWS_ENDPOINT_URL is set: {self.name} is at {elsewhere}, not at AWS.")
         return self.world
 
     @property
@@ -116,9 +119,9 @@ def make(c, *kinds, name="", only=None, plan=False, json=False):
     """
     stage = stage_of(c)
     wants = [want for want in stage.of(*kinds, name=name) if not only or only(want)]
+    stage.open()
     if plan:
         return show_plan([look_ahead(stage, want) for want in wants], json)
-    stage.open()
     with alone(stage.name), Board(sys.stderr if json else sys.stdout) as board:
         results = in_order(wants, lambda want: bring_about(stage, want, board), board)
     if json:
