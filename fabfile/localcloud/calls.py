@@ -1,7 +1,6 @@
 """Each AWS call that moto answers: which it was, the faults asked for it, and what moto could not do said properly."""
 
 import threading
-import time
 
 from . import answers
 from .drivers import DriverError
@@ -15,12 +14,17 @@ _SAVED_ELSEWHERE = {"PutMetricData"}  # metrics have a store of their own
 
 def begin():
     """Forget the last call of this thread."""
-    _call.last = None
+    _call.last, _call.delay = None, 0.0
 
 
 def last():
     """(service, action) of the call this thread has just answered; None if it was none of moto's."""
     return getattr(_call, "last", None)
+
+
+def delay():
+    """Seconds that a fault rule asked this thread's last call to take longer: slept where nobody else waits for it."""
+    return getattr(_call, "delay", 0.0)
 
 
 def writes(call):
@@ -39,7 +43,7 @@ def install(cloud, faults, refused):
         _call.last = (self.service_name, action)
         fault = faults.take(self.service_name, action)
         if fault:
-            time.sleep(fault.delay)
+            _call.delay = fault.delay
             if fault.code:
                 return _error(self, fault.code, fault.message, fault.status)
         sentence = refused(self.service_name, action)

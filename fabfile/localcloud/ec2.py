@@ -5,7 +5,7 @@ import moto.ec2.models.elastic_network_interfaces as interfaces
 import moto.ec2.models.instance_types as instance_types
 import moto.ec2.models.instances as instances
 import moto.ec2.urls as urls
-from moto.core.responses import ActionResult, EmptyResult
+from moto.core.responses import ActionResult
 from moto.core.types import Base64EncodedString
 from moto.core.utils import utcnow
 from moto.ec2.exceptions import EC2ClientError, InvalidKeyPairFormatError, InvalidVolumeIdError
@@ -25,7 +25,7 @@ from .volumes import LocalSnapshot, LocalVolume, Volumes
 # What changes things and is served. Other calls that moto would answer keep a record with nothing behind it: a lie.
 SERVED = frozenset(
     """
-    RunInstances StartInstances StopInstances RebootInstances TerminateInstances MonitorInstances UnmonitorInstances
+    RunInstances StartInstances StopInstances RebootInstances TerminateInstances
     ModifyInstanceAttribute ModifyInstanceMetadataOptions
     CreateVolume DeleteVolume AttachVolume DetachVolume ModifyVolume CreateSnapshot DeleteSnapshot
     CreateTags DeleteTags CreateKeyPair ImportKeyPair DeleteKeyPair
@@ -211,9 +211,6 @@ class LocalAnswers(EC2Response):
         if owners:
             answer["Snapshots"] = [one for one in answer["Snapshots"] if one.owner_id in owners]
         return ActionResult(answer)
-
-    def monitor_instances(self):
-        return EmptyResult()
 
 
 def backend():

@@ -80,10 +80,21 @@ class Instances(Lifecycle):
         mappings = options.get("block_device_mappings") or []
         root = self.describe_images(ami_ids=[image_id])[0].root_device_name
         options["block_device_mappings"] = images.with_root(mappings, root)
-        reservation = super().run_instances(image_id, count, user_data, security_group_names, **options)
+        before = set(self.reservations)
+        try:
+            reservation = super().run_instances(image_id, count, user_data, security_group_names, **options)
+        except EC2ClientError:
+            self._undo(before)
+            raise
         for instance in reservation.instances:
             self.cloud.background(self.boot, instance.id)
         return reservation
+
+    def _undo(self, before):
+        """Take back what a launch had made when a later part of it was refused: AWS launches all or nothing."""
+        for key in set(self.reservations) - before:
+            for instance in self.reservations.pop(key).instances:
+                self.release(instance)
 
     def _check_launch(self, image_id, options):
         self.describe_images(ami_ids=[image_id] if image_id else ["ami-"])

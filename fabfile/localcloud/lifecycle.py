@@ -137,10 +137,13 @@ class Lifecycle:
                 self.cloud.log.error("%s did not stop: %s", id, error)
             with self.cloud.change():
                 instance = self.get_instance_by_id(id)
-                if instance and instance.state in ("stopping", "running"):
-                    for nic in instance.nics.values():
-                        nic.stop()
-                    self.enter_by_user(instance, "stopped")
+                if instance.state not in ("stopping", "running"):
+                    return
+                if self._runs(instance):
+                    return enter(instance, "running")
+                for nic in instance.nics.values():
+                    nic.stop()
+                self.enter_by_user(instance, "stopped")
 
     def reboot(self, id):
         with self._lock(id):
@@ -162,8 +165,7 @@ class Lifecycle:
                 return
             self.cloud.drivers.machines.destroy(id)
             with self.cloud.change():
-                self.release_volumes(instance)
-                self._release_interfaces(instance)
+                self.release(instance)
                 association = self.iam_instance_profile_associations.get(id)
                 if association:
                     self.disassociate_iam_instance_profile(association.association_id)
@@ -171,7 +173,9 @@ class Lifecycle:
                 enter(instance, "terminated", reason.code, reason.message)
                 instance.ended = self.cloud.clock()
 
-    def _release_interfaces(self, instance):
+    def release(self, instance):
+        """Give back what an instance had: volumes, interfaces, its address."""
+        self.release_volumes(instance)
         for nic in instance.nics.values():
             nic.subnet.del_subnet_ip(nic.private_ip_address)
             self.enis.pop(nic.id, None)

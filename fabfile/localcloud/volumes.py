@@ -171,6 +171,8 @@ class Volumes:
         attachment = volume.attachment
         if not attachment:
             raise EC2ClientError("IncorrectState", f"Volume '{volume_id}' is in the 'available' state.")
+        if attachment.status == "attaching":
+            raise EC2ClientError("IncorrectState", f"Volume '{volume_id}' is still being attached.")
         instance = attachment.instance
         if (instance_id and instance_id != instance.id) or (device_path and device_path != attachment.device):
             raise EC2ClientError(

@@ -2,6 +2,8 @@
 
 import io
 import json
+import re
+import time
 from urllib.parse import parse_qsl
 
 from . import answers, calls
@@ -10,15 +12,15 @@ from .credentials import scope
 
 TRUST = ("/us-west-2/us-west-2-bundle.pem", "/global/global-bundle.pem")
 GLOBAL = ("iam", "sts")  # signed for us-east-1 by some clients
-SERVED = {"ec2", "rds", "monitoring", "cloudwatch", "secretsmanager", "ssm", "iam", "sts", "kms", "tagging", "sdb"}
+SERVICES = {"ec2", "rds", "monitoring", "cloudwatch", "secretsmanager", "ssm", "iam", "sts", "kms", "tagging", "sdb"}
 LARGEST = 16 * 1024 * 1024  # bytes of a request; AWS's own bound for EC2's is a quarter of that
 HERE = "127.0.0.1"
 
 
 class Endpoint:
-    """The application. `moto` is moto's own; `simpledb` another for SimpleDB's requests, or None."""
+    """The application. `moto` is moto's own; `simpledb` another, for SimpleDB's requests."""
 
-    def __init__(self, cloud, credentials, faults, moto, simpledb=None):
+    def __init__(self, cloud, credentials, faults, moto, simpledb):
         self.cloud, self.credentials, self.faults = cloud, credentials, faults
         self.moto, self.simpledb = moto, simpledb
 
@@ -58,11 +60,19 @@ class Endpoint:
         if region not in (None, REGION) and service not in GLOBAL:
             sentence = f"This local cloud has one region, {REGION}; the request was for {region}."
             return refuse("OptInRequired", sentence, 403)
-        if service not in SERVED:
+        if service not in SERVICES:
             return refuse("NotImplemented", f"This local cloud has no service {service}.", answers.NOT_IMPLEMENTED)
-        if service == "sdb" and self.simpledb:
-            return _run(self.simpledb, environ)
+        if service == "sdb":
+            return self._simpledb(environ, parameters.get("Action", ""), refuse)
         return self._moto(environ, service, refuse)
+
+    def _simpledb(self, environ, action, refuse):
+        fault = self.faults.take("sdb", action)
+        if fault:
+            time.sleep(fault.delay)
+            if fault.code:
+                return refuse(fault.code, fault.message, fault.status)
+        return _run(self.simpledb, environ)
 
     def _moto(self, environ, service, refuse):
         calls.begin()
@@ -80,6 +90,7 @@ class Endpoint:
         if answer[0][0] in "45" and answer[2][:15].lower().startswith((b"<!doctype html", b"<html")):
             self.cloud.log.error("%s %s was answered with a page of HTML", service, calls.last())
             return refuse(*self._failed())
+        time.sleep(calls.delay())
         return answer
 
     def _failed(self):
@@ -120,7 +131,7 @@ class Endpoint:
             length = min(int(environ.get("CONTENT_LENGTH") or 0), LARGEST)
             try:
                 self.faults.add(**json.loads(environ["wsgi.input"].read(length)))
-            except (ValueError, TypeError) as error:
+            except (ValueError, TypeError, re.error) as error:
                 return _answer("400 Bad Request", f"no fault rule: {error}\n".encode(), "text/plain")
         return _json([vars(rule) for rule in self.faults.rules])
 
