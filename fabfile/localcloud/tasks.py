@@ -55,7 +55,7 @@ def status_(c, json=False):
         print(_as_json({**_head(place, found), **(seen or {})}))
         return
     if not found:
-        print(f"the local cloud ({place.home}) does not run: start it with `fab local cloud.start`")
+        print(f"the local cloud ({place.home}) does not run{_orphans(place)}: start it with `fab local cloud.start`")
         return
     print("\n".join(_plain(place, found, seen)))
 
@@ -138,6 +138,16 @@ def _head(place, found):
         "started": found.started,
         "home": str(place.home),
     }
+
+
+def _orphans(place):
+    """What to say of machines that outlived their daemon."""
+    if os.geteuid() or not shutil.which("nft", path=ROOTS_PATH):
+        return ""
+    from . import real
+
+    alive = [trace for trace in real.traces(place) if trace.startswith("network namespace")]
+    return f", but {len(alive)} of its machines are still there" if alive else ""
 
 
 def _as_json(value):
