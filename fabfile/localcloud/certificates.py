@@ -36,11 +36,12 @@ class Authority:
     @property
     def pem(self) -> str:
         """The CA's certificate, for whoever verifies a server."""
-        return self._load()[0].public_bytes(serialization.Encoding.PEM).decode()
+        self._ensure()
+        return (self.folder / "ca.pem").read_text()
 
     @property
     def certificate(self) -> x509.Certificate:
-        return self._load()[0]
+        return x509.load_pem_x509_certificate(self.pem.encode())
 
     @property
     def thumbprint(self) -> str:
@@ -49,7 +50,8 @@ class Authority:
 
     def issue(self, names=(), addresses=()) -> Issued:
         """A new key and a certificate for it, good for each of these DNS names and IP addresses."""
-        authority, authority_key = self._load()
+        authority = self.certificate
+        authority_key = serialization.load_pem_private_key((self.folder / "ca.key").read_bytes(), None)
         key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         now = _now()
         alternatives = [x509.DNSName(name) for name in names]
@@ -68,12 +70,10 @@ class Authority:
         signed = builder.sign(authority_key, hashes.SHA256())
         return Issued(signed.public_bytes(serialization.Encoding.PEM).decode(), _private(key))
 
-    def _load(self):
+    def _ensure(self):
         with _making:
             if not (self.folder / "ca.pem").exists():
                 self._make()
-        key = serialization.load_pem_private_key((self.folder / "ca.key").read_bytes(), None)
-        return x509.load_pem_x509_certificate((self.folder / "ca.pem").read_bytes()), key
 
     def _make(self):
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -361,7 +361,6 @@ def report(cloud):
             backing = cloud.drivers.databases.backing(id) if state != "absent" else {}
             rows.append(
                 {
-                    **backing,
                     "id": id,
                     "state": database.status,
                     "address": database.host,
@@ -369,6 +368,7 @@ def report(cloud):
                     "engine": f"{database.engine} {database.engine_version}",
                     "served by": database.behind,
                     "trouble": database.trouble,
+                    "backing": backing,
                 }
             )
     return rows

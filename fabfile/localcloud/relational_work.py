@@ -7,7 +7,6 @@ from .drivers import DatabaseSpec, DriverError
 from .relational_rules import CLASSES
 
 OWNER = "db-{id}"  # of its address
-
 STAND_IN = "localcloud:engine"  # the tag that names what really answers
 
 

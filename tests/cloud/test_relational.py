@@ -65,6 +65,12 @@ def test_it_is_described_as_the_mysql_that_was_asked_for(database):
     assert database["CertificateDetails"]["CAIdentifier"] == "rds-ca-rsa2048-g1"
 
 
+def test_a_tag_says_what_really_answers(database):
+    tags = {tag["Key"]: tag["Value"] for tag in database["TagList"]}
+
+    assert tags["localcloud:engine"].startswith("MariaDB ")
+
+
 def test_with_backups_it_is_backed_up_before_it_is_available(rds, make):
     make("backed", BackupRetentionPeriod=1)
     settled(rds, "backed")
@@ -259,7 +265,7 @@ def test_tags_are_kept_changed_and_found(cloud, rds, make):
 
     tags = {tag["Key"]: tag["Value"] for tag in describe(rds, "tagged")["TagList"]}
 
-    assert tags == {"hydra:stage": "local", "hydra:name": "db"}
+    assert tags | {"hydra:stage": "local", "hydra:name": "db"} == tags
     assert rds.list_tags_for_resource(ResourceName=arn)["TagList"]
 
 
