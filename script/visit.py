@@ -22,10 +22,10 @@ class Fields(html.parser.HTMLParser):
 
 
 class Browser:
-    """One visitor with a cookie jar."""
+    """One visitor with a cookie jar. `look` says where to look when the application does not do its part."""
 
-    def __init__(self, url):
-        self.url, self.jar = url.rstrip("/"), http.cookiejar.CookieJar()
+    def __init__(self, url, look="look with `fab local deploy.logs`"):
+        self.url, self.jar, self.look = url.rstrip("/"), http.cookiejar.CookieJar(), look
         self.opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self.jar))
 
     def get(self, path):
@@ -46,9 +46,9 @@ class Browser:
         try:
             _, page = self.submit("/sign-in/", username=name, password=password)
         except urllib.error.HTTPError as error:
-            raise SystemExit(f"The login page answered {error.code}: look with `fab local deploy.logs`") from None
+            raise SystemExit(f"The login page answered {error.code}: {self.look}") from None
         if not any(cookie.name.endswith("sessionid") for cookie in self.jar) or "Sign out" not in page:
-            raise SystemExit("The login page did not let the account in: look with `fab local deploy.logs`")
+            raise SystemExit(f"The login page did not let the account in: {self.look}")
         return page
 
     @property
