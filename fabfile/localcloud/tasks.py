@@ -112,8 +112,8 @@ def _sweep(place):
 
     plain.end(place, signal.SIGKILL)
     ProcessDatabases(place).sweep()
-    if not _may_change_the_kernel() or not shutil.which("nft", path=ROOTS_PATH):
-        return  # then nothing in the kernel is ours
+    if not _may_change_the_kernel():
+        return  # then nothing in it is ours
     try:
         real.sweep(place, files=True)
     except DriverError as error:
@@ -122,6 +122,8 @@ def _sweep(place):
 
 def _may_change_the_kernel():
     """Whether networks and mounts are ours to make: root of an unprivileged container is root by name alone."""
+    if not shutil.which("nft", path=ROOTS_PATH):
+        return False
     status = Path("/proc/self/status").read_text().split()
     effective = int(status[status.index("CapEff:") + 1], 16)
     return all(effective >> capability & 1 for capability in (CAP_NET_ADMIN, CAP_SYS_ADMIN))
@@ -142,7 +144,7 @@ def _head(place, found):
 
 def _orphans(place):
     """What to say of machines that outlived their daemon."""
-    if os.geteuid() or not shutil.which("nft", path=ROOTS_PATH):
+    if not _may_change_the_kernel():
         return ""
     from . import real
 
