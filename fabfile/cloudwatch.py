@@ -116,7 +116,7 @@ def targets(stage, name):
     help={
         "name": "only this database or machine",
         "hours": "how far back; by default 1, or as long as there is anything to see",
-        "json": "for programs",
+        "json": "print JSON, for programs, instead of lines for people",
     }
 )
 def cpu(c, name="", hours="", json=False):
@@ -152,7 +152,7 @@ def cpu(c, name="", hours="", json=False):
         draw(f"CPU of {title}", young(data, now) if trim else data, now)
 
 
-@task(help={"json": "for programs"})
+@task(help={"json": "print JSON, for programs, instead of lines for people"})
 def metrics(c, json=False):
     """List which metrics CloudWatch has of this stage's databases and machines."""
     stage = stage_of(c)

@@ -252,19 +252,34 @@ def packed(source):
     return buffer.getvalue()
 
 
-@task(help={"plan": "only say what it would take", "json": "for programs"})
+@task(
+    help={
+        "plan": "only say what it would take: exit code 0 nothing, 2 changes, 1 refused",
+        "json": "print JSON, for programs, instead of lines for people",
+    }
+)
 def packages(c, plan=False, json=False):
     """Install the packages that the web application needs on its machines."""
     make(c, Packages, plan=plan, json=json)
 
 
-@task(default=True, help={"plan": "only say what it would take", "json": "for programs"})
+@task(
+    default=True,
+    help={
+        "plan": "only say what it would take: exit code 0 nothing, 2 changes, 1 refused",
+        "json": "print JSON, for programs, instead of lines for people",
+    },
+)
 def release(c, plan=False, json=False):
-    """Put this checkout's application in service: send it, migrate, restart, see that it answers."""
+    """Put this checkout's application in service: send it, migrate, restart, see that it answers.
+
+    A release is known by its files' contents, so a second run finds nothing to do. Requests that come while the
+    application restarts wait at its socket. The five newest releases stay on the machine.
+    """
     make(c, Release, plan=plan, json=json)
 
 
-@task(help={"json": "for programs"})
+@task(help={"json": "print JSON, for programs, instead of lines for people"})
 def status(c, json=False):
     """Say which release is in service where, and whether it answers."""
     stage = stage_of(c)

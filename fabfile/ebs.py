@@ -196,31 +196,53 @@ def volumes(world, name):
     return world.read("ec2", "describe_volumes", Filters=names.filters(name, status=alive))["Volumes"]
 
 
-@task(help={"name": "only this volume", "plan": "only say what it would take", "json": "for programs"})
+@task(
+    help={
+        "name": "only this volume",
+        "plan": "only say what it would take: exit code 0 nothing, 2 changes, 1 refused",
+        "json": "print JSON, for programs, instead of lines for people",
+    }
+)
 def create(c, name="", plan=False, json=False):
     """Create the stage's disks, and grow those that should be bigger."""
     make(c, Volume, name=name, plan=plan, json=json)
 
 
-@task(help={"name": "only this volume", "plan": "only say what it would take", "json": "for programs"})
+@task(
+    help={
+        "name": "only this volume",
+        "plan": "only say what it would take: exit code 0 nothing, 2 changes, 1 refused",
+        "json": "print JSON, for programs, instead of lines for people",
+    }
+)
 def mount(c, name="", plan=False, json=False):
-    """Attach the stage's disks, format those that are proven blank, and mount them."""
+    """Attach the stage's disks, format those that are proven blank, and mount them.
+
+    Blank is: not made from a snapshot, no signature that blkid or wipefs knows, no partition table, and the first and
+    last MiB all zero. Anything else is refused and left untouched; what it holds is said.
+    """
     make(c, Mount, name=name, plan=plan, json=json)
 
 
-@task(help={"name": "only this volume", "plan": "only say what it would take", "json": "for programs"})
+@task(
+    help={
+        "name": "only this volume",
+        "plan": "only say what it would take: exit code 0 nothing, 2 changes, 1 refused",
+        "json": "print JSON, for programs, instead of lines for people",
+    }
+)
 def grow(c, name="", plan=False, json=False):
     """Grow disks to the size that stages.py says, and their file systems with them."""
     make(c, Volume, Mount, name=name, plan=plan, json=json)
 
 
-@task(help={"json": "for programs"})
+@task(help={"json": "print JSON, for programs, instead of lines for people"})
 def status(c, json=False):
     """Say which disks are there, how large, and where they are mounted."""
     tell(c, Volume, Mount, json=json)
 
 
-@task(name="list", help={"json": "for programs"})
+@task(name="list", help={"json": "print JSON, for programs, instead of lines for people"})
 def list_(c, json=False):
     """List the stage's disks and snapshots as AWS has them."""
     stage = stage_of(c)

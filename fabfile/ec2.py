@@ -206,19 +206,25 @@ def machine_id(world, name):
 KINDS = (KeyPair, Firewall, InstanceRole, Machine)
 
 
-@task(help={"name": "only this machine", "plan": "only say what it would take", "json": "for programs"})
+@task(
+    help={
+        "name": "only this machine",
+        "plan": "only say what it would take: exit code 0 nothing, 2 changes, 1 refused",
+        "json": "print JSON, for programs, instead of lines for people",
+    }
+)
 def launch(c, name="", plan=False, json=False):
     """Launch the stage's machines that are not there yet, with their key, firewalls and role."""
     make(c, *((Machine,) if name else KINDS), name=name, plan=plan, json=json)
 
 
-@task(help={"json": "for programs"})
+@task(help={"json": "print JSON, for programs, instead of lines for people"})
 def status(c, json=False):
     """Say which machines, keys, firewalls and roles are there and as wanted."""
     tell(c, *KINDS, json=json)
 
 
-@task(name="list", help={"json": "for programs"})
+@task(name="list", help={"json": "print JSON, for programs, instead of lines for people"})
 def list_(c, json=False):
     """List the stage's machines as AWS has them: id, address, size, zone, state."""
     stage = stage_of(c)
@@ -257,7 +263,12 @@ def ssh(c, name="", command=""):
     stage.world.shell(machine.name)
 
 
-@task(help={"name": "the machine to stop; it keeps its disk", "plan": "only say what it would take"})
+@task(
+    help={
+        "name": "the machine to stop; it keeps its disk",
+        "plan": "only say what it would take: exit code 0 nothing, 2 changes, 1 refused",
+    }
+)
 def destroy(c, name="", yes="", plan=False):
     """Terminate machines (`--name`, or all); volumes stay. A precious stage wants `--yes STAGE`."""
     take_down(c, Machine, name=name, yes=yes, plan=plan)

@@ -15,9 +15,17 @@ from .vault import RandomSecret
 KINDS = (ParameterGroup, Database, Schema)
 
 
-@task(help={"plan": "only say what it would take", "json": "for programs"})
+@task(
+    help={
+        "plan": "only say what it would take: exit code 0 nothing, 2 changes, 1 refused",
+        "json": "print JSON, for programs, instead of lines for people",
+    }
+)
 def create(c, plan=False, json=False):
-    """Create the database: its settings, the server and, once its machine runs, the schema with its user."""
+    """Create the database: its settings, the server and, once its machine runs, the schema with its user.
+
+    The master password is made and kept by AWS; the application's own user has rights on its schema alone, over TLS.
+    """
     make(
         c, Firewall, ParameterGroup, Database, Schema, RandomSecret, only=lambda it: ready(c, it), plan=plan, json=json
     )
@@ -30,7 +38,7 @@ def ready(c, want):
     return not isinstance(want, Schema) or stage_of(c).world.host(want.machine) is not None
 
 
-@task(help={"json": "for programs"})
+@task(help={"json": "print JSON, for programs, instead of lines for people"})
 def status(c, json=False):
     """Say how the database is: state, endpoint, engine, size, protection, what is pending."""
     stage = stage_of(c)
@@ -83,7 +91,7 @@ def shell(c, sql=""):
     print(result.out, end="")
 
 
-@task(help={"plan": "only say what it would take"})
+@task(help={"plan": "only say what it would take: exit code 0 nothing, 2 changes, 1 refused"})
 def destroy(c, name="", yes="", plan=False):
     """Delete the database, with a final snapshot if it is protected. A precious stage wants `--yes STAGE`."""
     take_down(c, Database, ParameterGroup, name=name, yes=yes, plan=plan)

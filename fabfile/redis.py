@@ -99,13 +99,18 @@ class RedisServer(HostResource):
         )
 
 
-@task(help={"plan": "only say what it would take", "json": "for programs"})
+@task(
+    help={
+        "plan": "only say what it would take: exit code 0 nothing, 2 changes, 1 refused",
+        "json": "print JSON, for programs, instead of lines for people",
+    }
+)
 def setup(c, plan=False, json=False):
     """Set Redis up on its machine, its files on the mounted volume."""
     make(c, RedisServer, plan=plan, json=json)
 
 
-@task(help={"json": "for programs"})
+@task(help={"json": "print JSON, for programs, instead of lines for people"})
 def status(c, json=False):
     """Say how Redis is: memory, keys, when its files were last written, where they are."""
     stage = stage_of(c)

@@ -40,13 +40,18 @@ class Domain:
         yield Call(f"delete {self} and every user in it", "sdb", "delete_domain", {"DomainName": self.name})
 
 
-@task(help={"plan": "only say what it would take", "json": "for programs"})
+@task(
+    help={
+        "plan": "only say what it would take: exit code 0 nothing, 2 changes, 1 refused",
+        "json": "print JSON, for programs, instead of lines for people",
+    }
+)
 def create(c, plan=False, json=False):
     """Create the user domains of the shard map that are missing."""
     make(c, Domain, plan=plan, json=json)
 
 
-@task(help={"json": "for programs"})
+@task(help={"json": "print JSON, for programs, instead of lines for people"})
 def status(c, json=False):
     """Say how many users each domain holds, in how many bytes, and how even they are spread."""
     stage = stage_of(c)
@@ -66,7 +71,7 @@ def status(c, json=False):
     print(f"{sum(row['users'] or 0 for row in rows):,} users in {len(rows)} domains")
 
 
-@task(help={"json": "for programs"})
+@task(help={"json": "print JSON, for programs, instead of lines for people"})
 def check(c, json=False):
     """Say which user domains are there."""
     tell(c, Domain, json=json)
@@ -95,7 +100,10 @@ def adduser(c, name, email="", password_stdin=False):
     print(f"{name} can sign in; the account is in {shards.domain(name, f'{stage.name}-users')}.")
 
 
-@task(positional=["name"], help={"name": "the user name, in any spelling", "json": "for programs"})
+@task(
+    positional=["name"],
+    help={"name": "the user name, in any spelling", "json": "print JSON, for programs, instead of lines for people"},
+)
 def find(c, name, json=False):
     """Show one account and the domain that holds it; never its password."""
     from webapp.users.store import StoreError

@@ -65,13 +65,18 @@ def secret(world, name):
     return world.secret(path(name)) or Unknown(f"secret {name}")
 
 
-@task(help={"plan": "only say what it would take", "json": "for programs"})
+@task(
+    help={
+        "plan": "only say what it would take: exit code 0 nothing, 2 changes, 1 refused",
+        "json": "print JSON, for programs, instead of lines for people",
+    }
+)
 def create(c, plan=False, json=False):
     """Make the stage's secrets that are missing."""
     make(c, RandomSecret, plan=plan, json=json)
 
 
-@task(help={"json": "for programs"})
+@task(help={"json": "print JSON, for programs, instead of lines for people"})
 def status(c, json=False):
     """Say which secrets are there; never what they are."""
     tell(c, RandomSecret, json=json)

@@ -14,21 +14,33 @@ def ground(want):
     return getattr(want, "part", "") != "deploy"
 
 
-@task(help={"plan": "only say what it would take", "json": "for programs"})
+@task(
+    help={
+        "plan": "only say what it would take: exit code 0 nothing, 2 changes, 1 refused",
+        "json": "print JSON, for programs, instead of lines for people",
+    }
+)
 def up(c, plan=False, json=False):
-    """Make everything the application stands on: keys, firewalls, database, machines, disks, Redis, user domains."""
+    """Make everything the application stands on: keys, firewalls, database, machines, disks, Redis, user domains.
+
+    What does not need each other is made side by side. Run it as often as you like: what is as stages.py says stays
+    as it is, what has drifted is mended, and a run that was cut off is finished by the next. `--plan` shows it first.
+    """
     make(c, only=ground, plan=plan, json=json)
 
 
-@task(help={"json": "for programs"})
+@task(help={"json": "print JSON, for programs, instead of lines for people"})
 def plan(c, json=False):
     """Say what it would take to bring the whole stage to what stages.py says. Exit code 0: nothing, 2: changes."""
     make(c, plan=True, json=json)
 
 
-@task(help={"json": "for programs"})
+@task(help={"json": "print JSON, for programs, instead of lines for people"})
 def status(c, json=False):
-    """Say what is in place, what has drifted, what is missing, and what carries the stage's tag but is in no list."""
+    """Say what is in place, drifted or missing, and what carries the stage's tag but is in no list.
+
+    Drift is whatever is not as stages.py says; `fab STAGE plan` shows what mending it would take, `up` mends it.
+    """
     rows = tell(c, json=json)
     stage = stage_of(c)
     if not json:
@@ -52,10 +64,14 @@ def strangers(stage, rows):
 @task(
     help={
         "yes": "the stage's name, where it is a precious one",
-        "plan": "only say what would go",
-        "json": "for programs",
+        "plan": "only say what would go; nothing is taken away",
+        "json": "print JSON, for programs, instead of lines for people",
     }
 )
 def destroy(c, yes="", plan=False, json=False):
-    """Take the whole stage away, last built first. What is protected is refused, what is kept gets a last snapshot."""
+    """Take the whole stage away, last built first.
+
+    A precious stage wants its name said (`--yes live`). A protected database is refused; a disk that is to be kept
+    gets a last snapshot before it goes. `--plan` shows what would go.
+    """
     take_down(c, yes=yes, plan=plan, json=json)
