@@ -8,6 +8,7 @@ from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,11 @@ class Stage:
             for need in want.needs:
                 if need not in known:
                     raise Refusal(f"stage {self.name}: {want} needs {need}, which is not listed in stages.py")
+        try:
+            TopologicalSorter({str(want): want.needs for want in self.resources}).prepare()
+        except CycleError as error:
+            circle = " needs ".join(reversed(error.args[1]))
+            raise Refusal(f"stage {self.name}: nothing of this can be first, see stages.py: {circle}") from None
 
     @cached_property
     def world(self):

@@ -139,6 +139,7 @@ def test_a_precious_stage_wants_its_name_said():
         ((Thing("test-a"), Thing("test-a")), "thing test-a is listed twice"),
         ((Thing("a"),), "has to begin with `test-`"),
         ((Thing("test-a", ("thing test-b",)),), "needs thing test-b, which is not listed"),
+        ((Thing("test-a", ("thing test-b",)), Thing("test-b", ("thing test-a",))), "nothing of this can be first"),
     ],
 )
 def test_a_list_that_cannot_be_right_is_refused_before_anything_is_done(things, told):
