@@ -202,6 +202,7 @@ class Here:
         lines = release.environment(self.world.region, "127.0.0.1", self.at).splitlines()
         own = {
             "PUBLIC_URL": self.url,
+            "ALLOWED_HOSTS": "localhost",
             "BIND": self.url.removeprefix("http://"),
             "STATIC_ROOT": str(at / "static"),
             "MYSQL_CA": str(self.authority),
@@ -220,9 +221,7 @@ class Here:
         had = int(kept.read_text()) if kept.exists() else 0
         if had and (Program(self.place, name).pids or is_free(had)):
             return had
-        with socket.socket() as one:
-            one.bind(("127.0.0.1", wanted if wanted and is_free(wanted) else 0))
-            port = one.getsockname()[1]
+        port = wanted if wanted and is_free(wanted) else any_free()
         write_private(kept, str(port))
         return port
 
@@ -304,6 +303,12 @@ def is_free(port):
         except OSError:
             return False
     return True
+
+
+def any_free():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
 
 
 def digest(text):
