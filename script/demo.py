@@ -39,7 +39,7 @@ def without_machines():
     from plain import check
 
     if "--said" not in sys.argv:
-        say(f"{probe.sentence(missing)} For now it goes on without machines.")
+        say(f"{probe.sentence(missing).rstrip('.')}; for now it goes on without machines.")
     check()
     return "--drivers", "processes"
 
