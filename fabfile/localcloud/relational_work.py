@@ -34,7 +34,8 @@ class Work:
             try:
                 facts = self.drivers.create(self._spec(database, wanted))
             except DriverError as error:
-                self._fail(database, error)
+                if self._in(id, "creating"):
+                    self._fail(database, error)
                 return
             with self.cloud.change():
                 database.applied = wanted
@@ -71,7 +72,7 @@ class Work:
         else:
             self.cloud.names.put(database.dns_name, facts["address"])
             database.host = database.dns_name
-        database.behind = facts["engine"]
+        database.behind, database.trouble = facts["engine"], ""
         # DescribeDBInstances has no field to say that another server stands in; a tag is the honest place.
         others = [pair for pair in database.tags if pair["Key"] != STAND_IN]
         database.tags = [*others, {"Key": STAND_IN, "Value": f"{facts['engine']}, standing in for MySQL"}]
@@ -123,7 +124,7 @@ class Work:
                 setattr(database, name, value)
             database.pending = {}
         if database.status in ("modifying", "rebooting", "starting"):
-            database.status, database.trouble = "available", ""
+            database.status = "available"
 
     def _configure(self, id, parameters):
         """Bring parameters to a running server."""
@@ -147,7 +148,11 @@ class Work:
             database = self._in(id, "stopping")
             if not database:
                 return
-            self.drivers.stop(id)
+            try:
+                self.drivers.stop(id)
+            except DriverError as error:
+                self._fail(database, error)
+                return
             with self.cloud.change():
                 if database.status == "stopping":
                     database.status = "stopped"
@@ -179,10 +184,13 @@ class Work:
             if final:
                 self._copy(id, final)
                 if self.database_snapshots[final].status == "failed":
-                    with self.cloud.change():
-                        database.status, database.trouble = "failed", f"its final snapshot {final} could not be made"
+                    self._fail(database, f"its final snapshot {final} could not be made, so nothing was deleted")
                     return
-            self.drivers.destroy(id)
+            try:
+                self.drivers.destroy(id)
+            except DriverError as error:
+                self._fail(database, error)
+                return
             with self.cloud.change():
                 self._forget(database)
 
@@ -192,8 +200,7 @@ class Work:
     def _fail(self, database, error):
         self.cloud.log.error("database %s failed: %s", database.db_instance_identifier, error)
         with self.cloud.change():
-            if database.status != "deleting":
-                database.status, database.trouble = "failed", str(error)
+            database.status, database.trouble = "failed", str(error)
 
     def _in(self, id, *states):
         """The database, if it is in one of these states."""
@@ -204,7 +211,13 @@ class Work:
     # -- start and stop of the cloud -------------------------------------------------------------------------------
 
     def resume(self):
-        """After a start of the daemon: finish what was under way, and start again what should run and does not."""
+        """After a start of the daemon: finish what was under way, and start again what should run and does not.
+
+        What failed is tried once more: a full disk may be empty now, or a parameter right.
+        """
+        for database in self.databases.values():
+            if database.status == "failed":
+                database.status = "starting" if database.host else "creating"
         for id, database in self.databases.items():
             status = database.status
             if status == "creating":
@@ -246,8 +259,11 @@ class Work:
         """For `cloud.stop`: end every server cleanly. Their status stays, so that the next start brings them back."""
         for id in list(self.databases):
             with self._busy[id]:
-                if self.drivers.state(id) == "running":
-                    self.drivers.stop(id)
+                try:
+                    if self.drivers.state(id) == "running":
+                        self.drivers.stop(id)
+                except DriverError as error:
+                    self.cloud.log.error("database %s was not stopped: %s", id, error)
 
 
 def archive(snapshot):

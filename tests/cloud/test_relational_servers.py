@@ -123,17 +123,26 @@ def test_a_real_server_lives_on_when_the_daemon_is_killed_and_starts_again_after
     assert after["Endpoint"] == before["Endpoint"]
 
 
-def test_a_real_server_that_cannot_start_is_failed_and_says_why_and_can_be_deleted(real):
+def set_collation(rds, value):
+    change = {"ParameterName": "collation_server", "ParameterValue": value, "ApplyMethod": "pending-reboot"}
+    rds.modify_db_parameter_group(DBParameterGroupName="wrong", Parameters=[change])
+
+
+def test_a_real_server_that_cannot_start_is_failed_says_why_and_is_tried_again_when_the_cloud_starts(real):
     rds = real.client("rds")
     family = {"DBParameterGroupFamily": "mysql8.4", "Description": "wrong"}
     rds.create_db_parameter_group(DBParameterGroupName="wrong", **family)
-    change = {"ParameterName": "collation_server", "ParameterValue": "nonsense", "ApplyMethod": "pending-reboot"}
-    rds.modify_db_parameter_group(DBParameterGroupName="wrong", Parameters=[change])
+    set_collation(rds, "nonsense")
 
     rds.create_db_instance(DBInstanceIdentifier="wrong", **WANTED, DBParameterGroupName="wrong")
     until(lambda: describe(rds, "wrong")["DBInstanceStatus"] == "failed")
-
     assert "nonsense" in describe(rds, "wrong")["StatusInfos"][0]["Message"]
+
+    set_collation(rds, "utf8mb4_unicode_ci")
+    real.kill()
+    real.start()
+    rds = real.client("rds")
+    assert settled(rds, "wrong")["StatusInfos"] == []
     remove(rds, "wrong")
 
 
