@@ -46,7 +46,7 @@ ROOMS = {
     "cloud": cloud,
 }
 
-ns = FrontDoor(live, staging, local)
+ns = FrontDoor(live, staging, local, auto_dash_names=False)
 for name, room in ROOMS.items():
     ns.add_collection(Collection.from_module(room, name=name, auto_dash_names=False))
 for name, task_ in {

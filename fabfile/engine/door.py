@@ -11,39 +11,35 @@ from .errors import Refusal
 
 
 class FrontDoor(Collection):
-    """A Collection that reads the command line once before Invoke does, only to say more where Invoke would fail."""
+    """A Collection that looks at the command line before Invoke does, only to say more where Invoke would fail.
 
-    def to_contexts(self, *args, **kwargs):
-        """Invoke's own contexts; a Refusal with the nearest names if the command line names a task we do not have."""
-        contexts = super().to_contexts(*args, **kwargs)
-        words = self.words()
+    Invoke copies the collection into one of its own class, so this is the only moment that we have.
+    """
+
+    def check(self, words=None):
+        """Raise a Refusal with the nearest names if these words (by default fab's own) name a task we do not have."""
+        words = unparsed() if words is None else words
+        known = set(self.task_names) | {alias for aliases in self.task_names.values() for alias in aliases}
+        if known.issuperset(words):
+            return
+        contexts = self.to_contexts()
         try:
             Parser(contexts=contexts).parse_argv(words)
         except ParseError as error:
-            self.suggest(str(error), words, contexts)
-        except Exception:  # noqa: BLE001 - Invoke reads the same line next, and it is Invoke that shall say what is wrong
-            pass
-        return contexts
+            strange = [word for word in words if word not in known and str(error) == f"No idea what {word!r} is!"]
+            if strange:
+                raise Refusal(f"There is no task `{strange[0]}`: {meant(strange[0], sorted(known))}") from None
 
-    @staticmethod
-    def words():
-        """What of the command line follows Fabric's own flags."""
-        words = sys.argv[1:]
-        while words and words[0].startswith("-"):
-            words = words[1:]
-        return words
 
-    @staticmethod
-    def suggest(error, words, contexts):
-        names = [name for context in contexts for name in (context.name, *context.aliases) if name]
-        for word in words:
-            if repr(word) in error and word not in names:
-                near = difflib.get_close_matches(word, names, 3, 0.6)
-                tail = [name for name in names if name.rpartition(".")[2] == word.replace("-", "_")]
-                meant = near or tail
-                more = (
-                    f"did you mean {' or '.join(f'`{name}`' for name in meant)}?"
-                    if meant
-                    else "`fab --list` shows all."
-                )
-                raise Refusal(f"There is no task `{word}`: {more}")
+def unparsed():
+    """What of the running fab's command line follows its own flags; nothing if it is not fab that runs."""
+    main = sys.modules.get("fabric.main")
+    core = main and getattr(main.program, "core", None)
+    return list(core.unparsed) if core else []
+
+
+def meant(word, names):
+    """What to do instead: the names that are near, or whose last part is this."""
+    near = difflib.get_close_matches(word, names, 3, 0.6)
+    near = near or [name for name in names if name.rpartition(".")[2] == word.replace("-", "_")]
+    return f"did you mean {' or '.join(f'`{name}`' for name in near)}?" if near else "`fab --list` shows all."
