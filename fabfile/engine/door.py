@@ -26,7 +26,7 @@ class FrontDoor(Collection):
         try:
             Parser(contexts=contexts).parse_argv(words)
         except ParseError as error:
-            strange = [word for word in words if word not in known and str(error) == f"No idea what {word!r} is!"]
+            strange = [word for word in words if word[:1] != "-" and str(error) == f"No idea what {word!r} is!"]
             if strange:
                 raise Refusal(f"There is no task `{strange[0]}`: {meant(strange[0], sorted(known))}") from None
 

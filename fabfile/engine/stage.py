@@ -67,10 +67,17 @@ class Stage:
         return World(self.region, login=self.login, key_file=self.key_file, patience=0.1 if at else 1.0, **local)
 
     def open(self):
-        """Make the world now: a local cloud says what it does while it starts, before a board is drawn."""
+        """Make the world now: a local cloud says what it does while it starts, before a board is drawn.
+
+        AWS is asked who we are, which needs no permission: credentials that do not hold, or no way to AWS, are then
+        one sentence, and not one for each resource.
+        """
+        if self.cloud:
+            return self.world
         elsewhere = os.environ.get("AWS_ENDPOINT_URL")
-        if elsewhere and not self.cloud:
+        if elsewhere:
             aside(f"AWS_ENDPOINT_URL is set: {self.name} is at {elsewhere}, not at AWS.")
+        self.world.read("sts", "get_caller_identity")
         return self.world
 
     @property
@@ -284,6 +291,7 @@ def destroy(c, *kinds, name="", yes="", plan=False, json=False):
     stage = stage_of(c)
     wants = list(reversed(stage.of(*kinds, name=name)))
     if plan:
+        stage.open()
         return show_plan([look_ahead(stage, want, gone) for want in wants], json)
     if stage.precious and yes != stage.name:
         raise Refusal(
