@@ -17,6 +17,7 @@ from ..engine.errors import Failure
 from .place import Place
 
 HERE = Path(__file__).resolve().parent
+PROGRAM = b"/fabfile/localcloud"
 START = 60  # seconds the daemon may take until it answers; two are usual
 STOP = 180  # seconds it may take to power everything off
 LOOK = 0.1  # seconds between two looks
@@ -60,7 +61,9 @@ def running(place):
 def is_ours(pid):
     """Whether a process is a daemon of the local cloud: a pid may have gone to another since."""
     try:
-        return str(HERE).encode() in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        # Not this very folder: the daemon may have been started from another checkout of the same project.
+        return any(word.endswith(PROGRAM) for word in words)
     except OSError:
         return False
 
