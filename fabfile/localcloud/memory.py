@@ -2,12 +2,13 @@
 
 What they know is in files under `<home>/memory`, so that it outlives a kill of the daemon, as real things do, and so
 that a test can look and meddle from outside: a machine's file holds its state; a file in `mounted` named like a volume
-makes it busy; the file `no-start` makes every boot fail.
+makes it busy; the file `no-start` makes every boot fail, and `slow-start` makes it last until the file is gone.
 """
 
 import dataclasses
 import json
 import threading
+import time
 
 from .drivers import Busy, DriverError, Drivers
 
@@ -48,6 +49,8 @@ class Machines:
     def start(self, id):
         if self.state(id) == "absent":
             raise DriverError(f"there is no machine {id}")
+        while (self.home / "slow-start").exists():
+            time.sleep(0.02)
         if (self.home / "no-start").exists():
             raise DriverError(f"{id} does not answer")
         self._put(id, "running")

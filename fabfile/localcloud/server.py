@@ -50,6 +50,7 @@ class Daemon:
         self.lock = _claim(place)
         self.log = _log(place.home / "cloud.log")
         self.log.info("starting with %s drivers", drivers)
+        _keep_to(place, drivers)
         if port:
             listen("127.0.0.1", port).server_close()  # a taken port is found before anything is made
         self.cloud = Cloud(place, drivers_of(drivers, place, self.log), self.log)
@@ -107,12 +108,6 @@ class Daemon:
             cloud.keep = state.read(path)
         except state.Unreadable as error:
             raise Refused(str(error)) from error
-        made_with = cloud.keep.setdefault("drivers", cloud.drivers.name)
-        if made_with != cloud.drivers.name:
-            raise Refused(
-                f"the cloud in {self.place.home} was made with {made_with} drivers, not {cloud.drivers.name}: "
-                "start it as it was made, or take it away with `fab local cloud.destroy`"
-            )
         cloud.writer = lambda cloud: state.write(path, cloud.keep)
 
     def _listen(self):
@@ -168,6 +163,18 @@ def _claim(place):
     return lock
 
 
+def _keep_to(place, drivers):
+    """A cloud keeps the drivers it was made with, for its machines are nothing to others. Raises Refused."""
+    path = place.home / "drivers"
+    made_with = path.read_text() if path.exists() else drivers
+    if made_with != drivers:
+        raise Refused(
+            f"the cloud in {place.home} was made with {made_with} drivers, not {drivers}: start it as it was made, "
+            "or take it away with `fab local cloud.destroy`"
+        )
+    path.write_text(drivers)
+
+
 def drivers_of(name, place, log):
     """The set of drivers of that name for `place`."""
     if name == "real":
@@ -179,13 +186,14 @@ def drivers_of(name, place, log):
 
 
 def _configure_moto(place):
-    """moto reads these once, when it is imported."""
+    """moto reads these once, when it is imported. The user's own AWS settings are none of its, and may break it."""
     from . import images
 
+    for name in [name for name in os.environ if name.startswith(("AWS_", "MOTO_"))]:
+        del os.environ[name]
     path = place.home / "images.json"
     images.write_list(path)
     os.environ |= {"MOTO_AMIS_PATH": str(path), "MOTO_ACCOUNT_ID": ACCOUNT, "MOTO_DISABLE_GLOBAL_CORS": "1"}
-    os.environ.setdefault("AWS_EC2_METADATA_DISABLED", "true")
 
 
 def _refused(service, action):

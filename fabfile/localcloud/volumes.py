@@ -105,6 +105,8 @@ class Volumes:
     def modify_volume(self, volume_id, target_size=None, *targets):
         volume = self.get_volume(volume_id)
         self._refuse_unready(volume)
+        if not volume.backed:
+            self._refuse_root(volume_id, "cannot be modified")
         if target_size and int(target_size) < volume.size:
             raise EC2ClientError("InvalidParameterValue", "New size cannot be smaller than existing size")
         if volume.modifications and volume.modifications[-1].modification_state == "modifying":
@@ -116,6 +118,10 @@ class Volumes:
         volume.modifications.append(modification)
         self.cloud.background(self._modify, volume_id)
         return volume
+
+    @staticmethod
+    def _refuse_root(id, what):
+        raise EC2ClientError("UnsupportedOperation", f"'{id}' is a root volume: in this local cloud those {what}.")
 
     @staticmethod
     def _refuse_unready(volume):
@@ -228,10 +234,7 @@ class Volumes:
         volume = self.get_volume(volume_id)
         if not from_ami:
             if not volume.backed:
-                raise EC2ClientError(
-                    "UnsupportedOperation",
-                    f"'{volume_id}' is a root volume: this local cloud has no snapshots of those.",
-                )
+                self._refuse_root(volume_id, "have no snapshots")
             self._refuse_unready(volume)
         snapshot = super().create_snapshot(volume_id, description, owner_id, from_ami)
         if not from_ami:

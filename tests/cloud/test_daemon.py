@@ -95,6 +95,24 @@ def test_a_daemon_that_lost_its_files_is_stopped_all_the_same(place, said):
     assert daemon.stop(place) is True
 
 
+def test_a_cloud_keeps_the_drivers_it_was_made_with(place, said):
+    daemon.ensure(place, said.append, drivers="memory")
+    daemon.stop(place)
+    with pytest.raises(Failure, match="was made with memory drivers, not processes: start it as it was made"):
+        daemon.ensure(place, said.append, drivers="processes")
+
+
+def test_a_cloud_without_machines_is_started_again_as_it_was(place, said):
+    daemon.ensure(place, said.append, drivers="processes")
+    daemon.stop(place)
+    assert daemon.ensure(place, said.append).drivers == "processes"
+
+
+def test_the_users_own_aws_settings_do_not_matter(place, said, monkeypatch):
+    monkeypatch.setenv("AWS_PROFILE", "of-nobody")
+    assert daemon.ensure(place, said.append, drivers="memory")
+
+
 def test_the_secret_is_not_in_what_is_printed(place, said):
     found = daemon.ensure(place, said.append, drivers="memory")
     assert found.secret_key not in repr(found)

@@ -140,6 +140,24 @@ def test_a_stop_powers_machines_off_and_a_start_boots_them(place, found, machine
     assert ssh(again, "cat note") == "kept"
 
 
+def test_after_a_reboot_of_this_computer_machines_are_stopped_and_start_with_their_volumes(place, found, machine, ssh):
+    ec2 = client(found, "ec2")
+    volume = ec2.create_volume(AvailabilityZone="us-west-2a", Size=1)["VolumeId"]
+    ec2.get_waiter("volume_available").wait(VolumeIds=[volume], WaiterConfig=SOON)
+    ec2.attach_volume(VolumeId=volume, InstanceId=machine[0], Device="/dev/sdf")
+    attached = [{"Name": "attachment.status", "Values": ["attached"]}]
+    ec2.get_waiter("volume_in_use").wait(VolumeIds=[volume], Filters=attached, WaiterConfig=SOON)
+    ssh(found, "echo kept | sudo tee /dev/sdf >/dev/null; sync")
+    os.kill(found.pid, signal.SIGKILL)
+    real.sweep(place)  # all that runs and all that is in the kernel is gone, as after a reboot
+    again = daemon.ensure(place, drivers="real")
+    assert state(again, machine) == "stopped"
+    ec2 = client(again, "ec2")
+    ec2.start_instances(InstanceIds=[machine[0]])
+    ec2.get_waiter("instance_running").wait(InstanceIds=[machine[0]], WaiterConfig=SOON)
+    assert ssh(again, "sudo head -c 4 /dev/sdf") == "kept"
+
+
 def test_destroy_takes_all_away_also_from_a_dead_daemon(place, found):
     os.kill(found.pid, signal.SIGKILL)
     tasks.erase(place)

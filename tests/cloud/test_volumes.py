@@ -153,6 +153,15 @@ def test_a_root_volume_stays_on_a_running_instance(ec2, machine):
         ec2.detach_volume(VolumeId=found[0]["Ebs"]["VolumeId"])
 
 
+def test_a_root_volume_neither_grows_nor_is_copied(ec2, machine):
+    found = ec2.describe_instances(InstanceIds=[machine])["Reservations"][0]["Instances"][0]["BlockDeviceMappings"]
+    root = found[0]["Ebs"]["VolumeId"]
+    with refused("UnsupportedOperation"):
+        ec2.modify_volume(VolumeId=root, Size=50)
+    with refused("UnsupportedOperation"):
+        ec2.create_snapshot(VolumeId=root)
+
+
 def test_an_attached_volume_is_not_deleted(ec2, make, attach):
     id = make()
     attach(id)
