@@ -1,5 +1,6 @@
 """Databases of the local cloud: MariaDB servers as plain processes of this machine, or each on a host of its own."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -17,6 +18,7 @@ from .commands import last_words
 from .drivers import DriverError, MachineSpec
 from .servers import Servers, command, script, tool
 
+CLIENT = ("mariadb", "--no-defaults", "--batch", "--skip-column-names")
 TAKEN = "Address already in use"
 PATIENCE = 60  # seconds a server may take to answer; a cold disk needs ten
 
@@ -62,19 +64,17 @@ class ProcessDatabases(Servers):
         with self._locks[id]:
             self._known(id)
             pid = self._process(id)
-            if pid:
-                os.kill(pid, signal.SIGSTOP)
             try:
+                _signal(pid, signal.SIGSTOP)
                 self._keep(snapshot, self.folder / id / "data")
             finally:
-                if pid:
-                    os.kill(pid, signal.SIGCONT)
+                _signal(pid, signal.SIGCONT)
 
     def sweep(self) -> list[str]:
         """End every server of this place, found by name alone; returns what was ended, in words. Files stay."""
         ended = []
         for pid, id in self._servers():
-            os.kill(pid, signal.SIGKILL)
+            _signal(pid, signal.SIGKILL)
             ended.append(f"database {id} (process {pid})")
         return ended
 
@@ -172,19 +172,9 @@ class ProcessDatabases(Servers):
         return mariadb.engine(version)
 
     def _sql(self, id, statements):
-        return command(
-            [
-                "mariadb",
-                "--no-defaults",
-                "--batch",
-                "--skip-column-names",
-                "--socket=mariadb.sock",
-                "--user",
-                self._user,
-            ],
-            input=script(statements),
-            folder=self.folder / id / "data",
-        )
+        # Relative to its folder: a full path to the socket may be longer than the kernel takes.
+        client = [*CLIENT, "--socket=mariadb.sock", f"--user={self._user}"]
+        return command(client, input=script(statements), folder=self.folder / id / "data")
 
     def _process(self, id):
         """The pid of its server, or None."""
@@ -194,8 +184,7 @@ class ProcessDatabases(Servers):
         return next((pid for pid, one in self._servers() if one == id), None)
 
     def _servers(self):
-        """(pid, id) of every server that runs, by the option file it was started with: a pid file lies once its pid
-        is used again."""
+        """(pid, id) of every server that runs, by the option file it was started with: a pid file may lie."""
         begin, end = f"--defaults-file={self.folder}/".encode(), b"/my.cnf"
         for entry in Path("/proc").glob("[0-9]*/cmdline"):
             try:
@@ -213,7 +202,7 @@ class ProcessDatabases(Servers):
             if time.monotonic() > deadline:
                 number = signal.SIGKILL
             if sent != number:
-                os.kill(pid, number)
+                _signal(pid, number)
                 sent = number
             time.sleep(0.02)
 
@@ -324,8 +313,7 @@ class HostedDatabases(Servers):
         return mariadb.engine(version)
 
     def _sql(self, id, statements):
-        client = ["mariadb", "--no-defaults", "--batch", "--skip-column-names", f"--socket={self.SOCKET}"]
-        return self._do(id, client, script(statements))
+        return self._do(id, [*CLIENT, f"--socket={self.SOCKET}"], script(statements))
 
     def _do(self, id, words, input=""):
         done = self.machines.run(_host(id), words, input=input.encode())
@@ -340,6 +328,12 @@ class HostedDatabases(Servers):
 
 def _host(id):
     return f"db-{id}"
+
+
+def _signal(pid, number):
+    if pid:
+        with contextlib.suppress(ProcessLookupError):  # it ended by itself
+            os.kill(pid, number)
 
 
 def _any_port():
