@@ -1,4 +1,4 @@
-"""The local cloud's daemon: `python -m fabfile.localcloud.server` serves the place that the environment names."""
+"""The local cloud's daemon: `python fabfile/localcloud` (see __main__.py) serves the place the environment names."""
 
 import argparse
 import fcntl
@@ -22,7 +22,7 @@ SETS = ("real", "processes", "memory")
 
 def main(arguments=None):
     """Serve until SIGTERM, which stops everything cleanly. Exit code 1 with one sentence when it cannot."""
-    parser = argparse.ArgumentParser(prog="python -m fabfile.localcloud.server")
+    parser = argparse.ArgumentParser(prog="python fabfile/localcloud")
     parser.add_argument("--drivers", choices=SETS, default="real", help="what stands behind the endpoint")
     parser.add_argument("--port", type=int, help="of the endpoint; 0 lets the kernel choose")
     options = parser.parse_args(arguments)
@@ -216,7 +216,3 @@ def _log(path):
     log = logging.getLogger("cloud")
     log.setLevel(logging.INFO)
     return log
-
-
-if __name__ == "__main__":
-    sys.exit(main())
