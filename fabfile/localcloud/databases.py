@@ -71,12 +71,15 @@ class ProcessDatabases(Servers):
                 _signal(pid, signal.SIGCONT)
 
     def sweep(self) -> list[str]:
-        """End every server of this place, found by name alone; returns what was ended, in words. Files stay."""
-        ended = []
-        for pid, id in self._servers():
-            _signal(pid, signal.SIGKILL)
-            ended.append(f"database {id} (process {pid})")
-        return ended
+        """End every server of this place, and what was making one, found by name alone; returns what was ended, in
+        words, once it is gone: until then it would put files back. Files stay."""
+        ended, deadline = {}, time.monotonic() + PATIENCE
+        while (found := [*self._servers(), *self._named("--datadir=")]) and time.monotonic() < deadline:
+            for pid, id in found:
+                _signal(pid, signal.SIGKILL)
+                ended[pid] = f"database {id} (process {pid})"
+            time.sleep(0.02)
+        return list(ended.values())
 
     def _placed(self, spec, record):
         """127.0.0.1, and the port asked for if it is to be had, or else the one it had, or else a free one."""
@@ -185,15 +188,19 @@ class ProcessDatabases(Servers):
 
     def _servers(self):
         """(pid, id) of every server that runs, by the option file it was started with: a pid file may lie."""
-        begin, end = f"--defaults-file={self.folder}/".encode(), b"/my.cnf"
+        return self._named("--defaults-file=", places=2)
+
+    def _named(self, option, places=None):
+        """(pid, id) of every process that has this option, with a file of a database, among its first words."""
+        begin = f"{option}{self.folder}/".encode()
         for entry in Path("/proc").glob("[0-9]*/cmdline"):
             try:
                 words = entry.read_bytes().split(b"\0")
             except OSError:
                 continue  # it ended while we looked
-            for word in words[:2]:
-                if word.startswith(begin) and word.endswith(end):
-                    yield int(entry.parent.name), word[len(begin) : -len(end)].decode()
+            for word in words[:places]:
+                if word.startswith(begin):
+                    yield int(entry.parent.name), word[len(begin) :].partition(b"/")[0].decode()
 
     def _end(self, id, number):
         deadline = time.monotonic() + PATIENCE
