@@ -321,7 +321,7 @@ def take_away(stage, want, board):
         return reply
 
     walk(gone(want, seen), hand)
-    board.end(want, "✓" if steps else "=", "green" if steps else "grey", told_of(steps) if steps else "nothing there")
+    board.end(want, "✓" if steps else "=", "green" if steps else "grey", told_of(steps) if steps else "nothing to take away")
     return Result(want, "changed" if steps else "ok", steps)
 
 
