@@ -1,4 +1,6 @@
-"""What all tests share: those that need real hosts are left out, by name, where none can be had."""
+"""What all tests share: those that need what this machine lacks are left out, by name and with the reason."""
+
+import os
 
 import pytest
 
@@ -6,25 +8,43 @@ from fabfile.localcloud import probe
 from fabfile.localcloud.place import Place
 
 
+def no_hosts():
+    """Why real hosts cannot be had here; nothing if they can."""
+    missing = probe.missing(Place.current())
+    return probe.sentence(missing) if missing else ""
+
+
+def no_sshd():
+    """Why no sshd of the tests' own can run here; nothing if it can."""
+    from tests.ops import sshd
+
+    if sshd.possible():
+        return ""
+    lack, advice = ("root", "run this as root (sudo)") if os.geteuid() else (sshd.SSHD, "run script/setup --dev")
+    return f"This machine cannot run an sshd for tests, for it lacks {lack}: {advice}."
+
+
+NEEDS = {"hosts": ("real hosts", no_hosts), "sshd": ("an sshd", no_sshd)}
+
+
 def pytest_collection_modifyitems(config, items):
     config.left_out = []
-    if not any(item.get_closest_marker("hosts") for item in items):
-        return
-    missing = probe.missing(Place.current())
-    if not missing:
-        return
-    config.left_out = [item for item in items if item.get_closest_marker("hosts")]
-    config.why_left_out = probe.sentence(missing)
-    config.hook.pytest_deselected(items=config.left_out)
-    items[:] = [item for item in items if item not in set(config.left_out)]
+    for mark, (what, why_not) in NEEDS.items():
+        marked = [item for item in items if item.get_closest_marker(mark)]
+        why = why_not() if marked else ""
+        if why:
+            config.left_out.append((what, why, marked))
+            config.hook.pytest_deselected(items=marked)
+            items[:] = [item for item in items if item not in set(marked)]
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter, config):
     left_out = getattr(config, "left_out", [])
-    if not left_out:
-        return
-    terminalreporter.section("left out")
-    terminalreporter.line(f"{len(left_out)} tests need real hosts. {config.why_left_out}")
-    for name in sorted({item.nodeid.partition("::")[0] for item in left_out}):
-        terminalreporter.line(f"  {name}: {sum(item.nodeid.startswith(name) for item in left_out)}")
+    if left_out:
+        terminalreporter.section("left out")
+    for what, why, items in left_out:
+        terminalreporter.line(f"{len(items)} tests need {what}. {why}")
+        files = [item.nodeid.partition("::")[0] for item in items]
+        for name in sorted(set(files)):
+            terminalreporter.line(f"  {name}: {files.count(name)}")
