@@ -38,14 +38,9 @@ class Volume:
         if len(found) > 1:
             twice = ", ".join(it["VolumeId"] for it in found)
             raise Refusal(f"{self} is there {len(found)} times ({twice}): untag or delete all but one")
-        before = f"{self.snapshot} {int(world.clock.time() // 3600)}"
         for it in found:
-            return Seen(
-                it["VolumeId"],
-                Volume(self.name, it["AvailabilityZone"], it["Size"], it["VolumeType"]),
-                {"before": before},
-            )
-        return Seen(ids={"before": before})
+            return Seen(it["VolumeId"], Volume(self.name, it["AvailabilityZone"], it["Size"], it["VolumeType"]))
+        return Seen(ids={"before": f"{self.snapshot} {generation(world, self.name)}"})
 
     def plan(self, seen):
         if not seen:
@@ -188,6 +183,19 @@ def filled(path, device):
 
 def widen(path, device):
     return f"case $(findmnt -no FSTYPE {path}) in xfs) xfs_growfs {path};; *) resize2fs $(readlink -f {device});; esac"
+
+
+def generation(world, name):
+    """What two runs at the same moment share, and a run after the stage was destroyed does not: part of a token.
+
+    AWS answers a token it knows with the volume it once made for it, also when that is deleted; and of a deleted
+    volume nothing remains to be seen. Of the machine that was destroyed with it something does, for an hour.
+    """
+    ended = [{"Name": f"tag:{names.STAGE}", "Values": [names.stage_of(name)]}]
+    ended += [{"Name": "instance-state-name", "Values": ["shutting-down", "terminated"]}]
+    answer = world.read("ec2", "describe_instances", Filters=ended)
+    ids = sorted(it["InstanceId"] for group in answer["Reservations"] for it in group["Instances"])
+    return f"{' '.join(ids)} {int(world.clock.time() // 60)}"
 
 
 def volumes(world, name):
