@@ -157,13 +157,14 @@ class Run:
             start_new_session=True,
         )
 
-    def until(self, text):
-        """Read on until it prints a line that holds `text`; fails if it ends before."""
+    def until(self, *texts):
+        """Read on until it prints a line that holds one of these texts, and return that text; None if it ends before."""
         for line in self.process.stdout:
             self.lines.append(line)
-            if text in line:
-                return line
-        raise AssertionError(f"`fab {self.line}` ended without {text!r}:\n{''.join(self.lines)}")
+            found = [text for text in texts if text in line]
+            if found:
+                return found[0]
+        return None
 
     def kill(self):
         """kill -9, at once."""
