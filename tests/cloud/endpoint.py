@@ -113,6 +113,6 @@ def clear_up():
     """Take away what test runs left that were killed: the folders' names tell whose they are."""
     for home in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         maker = home.name.removeprefix(PREFIX).partition("-")[0]
-        if not Path(f"/proc/{maker}").exists():
+        if maker.isdigit() and not Path(f"/proc/{maker}").exists():
             daemon.kill(Place("test", home, home / "cache", 0))
             shutil.rmtree(home, ignore_errors=True)
