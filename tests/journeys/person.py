@@ -158,7 +158,7 @@ class Run:
         )
 
     def until(self, *texts):
-        """Read on until it prints a line that holds one of these texts, and return that text; None if it ends before."""
+        """Read on until it prints a line that holds one of these texts; returns that text, None if it ends before."""
         for line in self.process.stdout:
             self.lines.append(line)
             found = [text for text in texts if text in line]

@@ -1,4 +1,4 @@
-"""`fab local up` killed, interrupted and run twice at the same time: the next run goes on, and there is one of everything."""
+"""`fab local up` killed, interrupted, and run twice at the same time: in the end there is one of everything."""
 
 from pathlib import Path
 
