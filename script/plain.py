@@ -39,13 +39,13 @@ PATIENCE = 60  # seconds a server may take to answer
 LOOK = 0.1
 
 
-def check():
+def check(path=PATH):
     """End with one sentence if a server's program is not installed; nothing has been changed by then."""
-    lacks = [name for name in PACKAGES if not shutil.which(name, path=PATH)]
+    lacks = [name for name in PACKAGES if not shutil.which(name, path=path)]
     if lacks:
         packages = " ".join(sorted({PACKAGES[name] for name in lacks}))
         sys.exit(
-            f"Without machines the demo needs {' and '.join(lacks)} on this one: "
+            f"Without machines the demo needs {', '.join(lacks)} on this one: "
             f"run `apt-get install {packages}` as root, and script/demo again."
         )
 
