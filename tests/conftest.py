@@ -7,6 +7,8 @@ import pytest
 from fabfile.localcloud import probe
 from fabfile.localcloud.place import Place
 
+os.environ["PATH"] += ":/usr/local/sbin:/usr/sbin:/sbin"  # servers are not on a plain user's path
+
 
 def no_hosts():
     """Why real hosts cannot be had here; nothing if they can."""

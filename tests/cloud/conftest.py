@@ -2,6 +2,7 @@
 
 import fcntl
 import hashlib
+import os
 import subprocess
 import time
 from pathlib import Path
@@ -12,6 +13,8 @@ from fabfile.localcloud import real
 from fabfile.localcloud.drivers import Guard, MachineSpec, Rule
 from fabfile.localcloud.place import Place
 
+USER = os.geteuid()
+BASE = Path(f"/var/tmp/hydra-tests-{USER}" if USER else "/var/tmp/hydra-tests")  # nobody can write to another's
 ANYWHERE = ("0.0.0.0/0",)
 EVERYTHING = Rule("all", 0, 65535, ANYWHERE)
 SSH = Rule("tcp", 22, 22, ANYWHERE)
@@ -82,7 +85,7 @@ def own_place(module):
     """A place for a test module; always the same, so that what a killed run left is found by the next."""
     name = f"test-{hashlib.sha256(module.encode()).hexdigest()[:8]}"
     current = Place.current()
-    return Place(name, Path("/var/tmp/hydra-tests") / name, current.cache, port=0)
+    return Place(name, BASE / name, current.cache, port=0)
 
 
 @pytest.fixture(scope="module")

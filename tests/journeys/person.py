@@ -17,11 +17,11 @@ import boto3
 
 from fabfile.localcloud import daemon, real, tasks
 from fabfile.localcloud.place import Place
+from tests.cloud.conftest import BASE
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 FAB = str(Path(sys.executable).with_name("fab"))
 REGION = "us-west-2"
-BASE = Path("/var/tmp/hydra-tests")
 LONGEST = 300  # seconds one command may take before the test gives up on it
 
 
