@@ -321,7 +321,8 @@ def take_away(stage, want, board):
         return reply
 
     walk(gone(want, seen), hand)
-    board.end(want, "✓" if steps else "=", "green" if steps else "grey", told_of(steps) if steps else "nothing to take away")
+    mark, colour, told = ("✓", "green", told_of(steps)) if steps else ("=", "grey", "nothing to take away")
+    board.end(want, mark, colour, told)
     return Result(want, "changed" if steps else "ok", steps)
 
 

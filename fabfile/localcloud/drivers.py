@@ -138,7 +138,7 @@ class DatabaseSpec:
 
 class Databases(Protocol):
     def create(self, spec: DatabaseSpec) -> dict:
-        """Make and start it, wait until it answers over TLS, and return {"address": ..., "port": ..., "engine": "MariaDB 10.11.x"}."""
+        """Make and start it, wait until it answers over TLS; {"address", "port", "engine": "MariaDB 10.11.19"}."""
 
     def start(self, id: str) -> dict: ...
 
