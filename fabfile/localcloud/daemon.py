@@ -106,9 +106,13 @@ def _choose(place, say):
     made_with = place.home / "drivers"  # what the daemon noted at its first start: a cloud keeps to that
     if made_with.exists() and made_with.read_text() == "processes":
         return "processes"
+    if full := probe.full(place):
+        raise Failure(full)
     missing = probe.missing(place)
     if not missing:
         return "real"
+    if made_with.exists():
+        raise Failure(probe.sentence(missing))
     say(probe.sentence(missing))
     return "processes"
 

@@ -12,6 +12,7 @@ from . import cgroups, packages
 
 PROGRAMS = ["systemd-nspawn", "mmdebstrap", "nft", "ip", "losetup", "unshare", "nsenter", "setsid", "flock"]
 LOOP_CTL_GET_FREE = 0x4C82
+ROOM = 16 << 20  # bytes without which there is no use in starting
 # Each line of output names what works. All happens in namespaces that end with the shell.
 TRIALS = """
 cd "$1" && mkdir lower upper work root
@@ -76,6 +77,20 @@ def sentence(lacks):
     return f"This machine cannot hold real hosts, for it lacks {listed}: {advice}."
 
 
+def full(place):
+    """One sentence if the disk that holds the place's home is full; "" if there is room."""
+    disk = os.statvfs(_existing(place.home))
+    free = disk.f_bavail * disk.f_frsize
+    if free >= ROOM:
+        return ""
+    return f"The disk of {place.home} is full ({free >> 10} KiB left): free some room there, and run this again"
+
+
+def _existing(home):
+    """The home, or the nearest folder above it that is there."""
+    return next(folder for folder in [home, *home.parents] if folder.is_dir())
+
+
 def _path():
     """A user's own path may lack what only root uses; that alone is not a program missing."""
     return os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"])
@@ -83,10 +98,9 @@ def _path():
 
 def _trials(home):
     """The names of all trials that succeeded."""
-    parent = next(folder for folder in [home, *home.parents] if folder.is_dir())
     environment = {"PATH": _path(), "LC_ALL": "C"}
     try:
-        with tempfile.TemporaryDirectory(prefix=".probe-", dir=parent) as folder:
+        with tempfile.TemporaryDirectory(prefix=".probe-", dir=_existing(home)) as folder:
             argv = ["unshare", "--mount", "--net", "sh", "-c", TRIALS, "sh", folder]
             done = subprocess.run(argv, capture_output=True, text=True, env=environment, check=False, timeout=10)
     except (OSError, subprocess.TimeoutExpired):

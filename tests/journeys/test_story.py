@@ -1,4 +1,4 @@
-"""The main story on a real machine: build, deploy, sign in; run all again for nothing; lose the machine, keep the data."""
+"""The main story on a real machine: build, deploy, sign in; all again for nothing; lose the machine, keep the data."""
 
 import http.cookiejar
 import json
@@ -36,7 +36,7 @@ def browser(person):
 
 
 def with_session(person, session):
-    """A visitor who brings a session from before, as a browser keeps it for a name that now leads to another machine."""
+    """A visitor with a session from before, as a browser keeps it for a name that now leads to another machine."""
     visitor = browser(person)
     host = visitor.url.removeprefix("http://")
     more = {"port": None, "port_specified": False, "domain_initial_dot": False, "path_specified": True}
@@ -56,7 +56,7 @@ def sign_out(visitor):
 
 @pytest.fixture(scope="module")
 def session(ada):
-    """The session of an account made with `sdb.adduser`, signed in through the login page with a password of her own."""
+    """The session of an account made with `sdb.adduser`, signed in through the login page, its password changed."""
     ada.fab(f"local sdb.adduser {NAME} --password-stdin", feed=PASSWORD + "\n")
     visitor = browser(ada)
     visitor.sign_in(NAME, PASSWORD)
