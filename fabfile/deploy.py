@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import tarfile
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -241,6 +240,8 @@ def venv(source):
 
 def packed(source):
     """The release as a tar archive's bytes, the same for the same files."""
+    import tarfile  # here, not above: `fab --list` should not pay for it
+
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=6) as archive:
         for path in files(source):

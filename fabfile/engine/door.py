@@ -19,6 +19,8 @@ class FrontDoor(Collection):
     def check(self, words=None):
         """Raise a Refusal with the nearest names if these words (by default fab's own) name a task we do not have."""
         words = unparsed() if words is None else words
+        if not words:
+            return
         known = set(self.task_names) | {alias for aliases in self.task_names.values() for alias in aliases}
         if known.issuperset(words):
             return

@@ -9,7 +9,6 @@ import sys
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
-from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -70,6 +69,8 @@ def is_ours(pid):
 
 def ask(found, method, path, body=None):
     """What the daemon's administration answers, as Python values; None if it does not answer."""
+    from http.client import HTTPConnection, HTTPException  # here, not above: `fab --list` should not pay for it
+
     link = HTTPConnection(urlsplit(found.url).netloc, timeout=30)
     try:
         link.request(method, path, body)
