@@ -265,7 +265,8 @@ def ssh(c, name="", command=""):
 
 @task(
     help={
-        "name": "the machine to stop; it keeps its disk",
+        "name": "only this machine",
+        "yes": "the stage's name, where it is a precious one",
         "plan": "only say what it would take: exit code 0 nothing, 2 changes, 1 refused",
     }
 )

@@ -91,7 +91,13 @@ def shell(c, sql=""):
     print(result.out, end="")
 
 
-@task(help={"plan": "only say what it would take: exit code 0 nothing, 2 changes, 1 refused"})
+@task(
+    help={
+        "name": "only this database",
+        "yes": "the stage's name, where it is a precious one",
+        "plan": "only say what it would take: exit code 0 nothing, 2 changes, 1 refused",
+    }
+)
 def destroy(c, name="", yes="", plan=False):
     """Delete the database, with a final snapshot if it is protected. A precious stage wants `--yes STAGE`."""
     take_down(c, Database, ParameterGroup, name=name, yes=yes, plan=plan)
