@@ -96,19 +96,21 @@ def ensure(place=None, say=print, drivers=None):
         found = running(place)
         if found:
             return found
-        drivers = drivers or _choose(place, say)
+        drivers = _choose(place, say, drivers)
         say(f"starting the local cloud ({place.home})")
         return _start(place, drivers, say)
 
 
-def _choose(place, say):
+def _choose(place, say, drivers):
     from . import probe
 
+    if full := probe.full(place):
+        raise Failure(full)
+    if drivers:
+        return drivers
     made_with = place.home / "drivers"  # what the daemon noted at its first start: a cloud keeps to that
     if made_with.exists() and made_with.read_text() == "processes":
         return "processes"
-    if full := probe.full(place):
-        raise Failure(full)
     missing = probe.missing(place)
     if not missing:
         return "real"
