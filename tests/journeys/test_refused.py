@@ -42,7 +42,7 @@ def test_a_mistyped_stage_is_named_with_the_one_that_was_meant(bob):
 
 def test_a_mistyped_task_is_named_with_the_one_that_was_meant(bob):
     assert "did you mean `setup_packages` or" in bob.refused("local setup_package")
-    assert "did you mean `rds.status`?" in bob.refused("local rds.statu")
+    assert "did you mean `rds.status` or" in bob.refused("local rds.statu")
 
 
 def test_a_name_that_no_resource_has_is_refused_with_those_there_are(bob, cloud):

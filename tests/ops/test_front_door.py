@@ -80,7 +80,7 @@ def test_a_mistyped_task_is_told_with_the_nearest(words, said):
 )
 def test_what_is_right_or_not_a_tasks_name_is_left_to_invoke(line):
     assert isinstance(fabfile.ns, FrontDoor)
-    fabfile.ns.check(line.split())
+    fabfile.ns.check(words)
 
 
 def test_fabs_own_options_are_no_tasks():
