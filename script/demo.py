@@ -80,13 +80,14 @@ def fab(*words, show=True, feed=None, fine=(0,)):
     done = subprocess.run(argv, cwd=ROOT, input=feed, text=True, stdout=output, check=False)
     if done.returncode not in fine:
         sys.exit(
-            f"`fab local {' '.join(words)}` did not succeed (exit code {done.returncode}). Mend what it says and run script/demo again: it goes on from here."
+            f"`fab local {' '.join(words)}` did not succeed (exit code {done.returncode}). "
+            "Mend what it says and run script/demo again: it goes on from here."
         )
     return done.stdout
 
 
 def demo_account():
-    """(name, password) of the demo account, made if it is not there; kept for the next run in a file only you can read."""
+    """(name, password) of the demo account, made if it is not there; kept in a file only you can read."""
     kept = (
         json.loads(ACCOUNT.read_text()) if ACCOUNT.exists() else {"name": "demo", "password": secrets.token_urlsafe(12)}
     )

@@ -97,6 +97,12 @@ def programs(place):
     return sorted({found.removeprefix(root) for _, found in _marked() if found.startswith(root)})
 
 
+def listed(place):
+    """Each of them as plain data: its name, the pid of its first process, and its folder."""
+    found = [Program(place, name) for name in programs(place)]
+    return [{"name": it.name, "pid": min(it.pids, default=None), "folder": str(it.folder)} for it in found]
+
+
 def end(place, number=signal.SIGTERM):
     """End every program of this place; returns their names."""
     names = programs(place)

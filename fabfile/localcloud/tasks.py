@@ -18,6 +18,7 @@ TABLES = {
     "machines": ("id", "name", "state", "address", "memory"),
     "volumes": ("id", "name", "state", "gib", "machine", "device"),
     "databases": ("id", "state", "address", "port", "engine", "served by", "memory"),
+    "programs": ("name", "pid", "folder"),  # where there are no machines to run them
 }
 
 
@@ -46,11 +47,15 @@ def stop(c):
 @task(name="status", help={"json": "as JSON, for scripts"})
 def status_(c, json=False):
     """Show the local cloud's machines, volumes and databases, and what backs each."""
+    from . import plain  # here, not above: certificates are slow to import
+
     place = Place.current()
     found = daemon.running(place)
     seen = daemon.ask(found, "GET", "/_local/status") if found else None
     if found and seen is None:
         raise Refusal(f"the local cloud at {found.url} does not answer: see {place.home}/cloud.log")
+    if programs := plain.listed(place):
+        seen = {**(seen or {}), "programs": programs}
     if json:
         print(_as_json({**_head(place, found), **(seen or {})}))
         return
@@ -159,6 +164,8 @@ def _as_json(value):
 def _plain(place, found, seen):
     yield f"{found.url}  {found.drivers} drivers, pid {found.pid}, since {found.started}, files in {place.home}"
     for kind, columns in TABLES.items():
+        if kind not in seen:
+            continue
         rows = [{**row.get("backing", {}), **row} for row in seen.get(kind, ())]
         if not rows:
             yield f"no {kind}"

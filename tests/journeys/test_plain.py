@@ -124,6 +124,11 @@ def test_no_secret_is_on_a_command_line_or_readable_by_others(told, carol):
     assert folder.stat().st_mode & 0o077 == 0
 
 
+def test_the_status_of_the_cloud_shows_them_too(told, carol):
+    said = carol.fab("local cloud.status").out
+    assert re.search(r"^redis +\d+ ", said, re.MULTILINE) and re.search(r"^web +\d+ ", said, re.MULTILINE)
+
+
 def test_a_second_run_finds_everything_running(told, carol):
     before = [sorted(plain.Program(carol.place, name).pids) for name in ("redis", "web")]
     again = demo(carol)
