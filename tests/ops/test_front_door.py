@@ -74,13 +74,10 @@ def test_a_mistyped_task_is_told_with_the_nearest(words, said):
     assert refused.value.message.startswith(said)
 
 
-@pytest.mark.parametrize(
-    "words",
-    [[], ["local", "up"], ["local", "sdb.find", "eve"], ["local", "up", "--nonsense"], ["local", "up", "--help"]],
-)
+@pytest.mark.parametrize("line", ["", "local up", "local sdb.find eve", "local up --nonsense", "local up --help"])
 def test_what_is_right_or_not_a_tasks_name_is_left_to_invoke(line):
     assert isinstance(fabfile.ns, FrontDoor)
-    fabfile.ns.check(words)
+    fabfile.ns.check(line.split())
 
 
 def test_fabs_own_options_are_no_tasks():
