@@ -74,10 +74,7 @@ def fab(*words, show=True, feed=None, fine=(0,)):
             else f"\n$ fab local {' '.join(words)}",
             flush=True,
         )
-    # It ends with us: what a killed demo left running would build on while `script/demo --down` takes away.
-    argv = ["setpriv", "--pdeathsig", "TERM", FAB, "local", *words]
-    output = None if show else subprocess.PIPE
-    done = subprocess.run(argv, cwd=ROOT, input=feed, text=True, stdout=output, check=False)
+    done = run(*words, input=feed, stdout=None if show else subprocess.PIPE)
     if done.returncode not in fine:
         sys.exit(
             f"`fab local {' '.join(words)}` did not succeed (exit code {done.returncode}). "
@@ -86,16 +83,22 @@ def fab(*words, show=True, feed=None, fine=(0,)):
     return done.stdout
 
 
+def run(*words, **options):
+    """One `fab local` command as a CompletedProcess. It ends with us, or what a killed demo left would build on."""
+    argv = ["setpriv", "--pdeathsig", "TERM", FAB, "local", *words]
+    return subprocess.run(argv, cwd=ROOT, text=True, check=False, **options)
+
+
 def demo_account():
     """(name, password) of the demo account, made if it is not there; kept in a file only you can read."""
     kept = (
         json.loads(ACCOUNT.read_text()) if ACCOUNT.exists() else {"name": "demo", "password": secrets.token_urlsafe(12)}
     )
-    found = subprocess.run([FAB, "local", "sdb.find", kept["name"]], cwd=ROOT, capture_output=True, check=False)
-    if found.returncode:
+    if run("sdb.find", kept["name"], capture_output=True).returncode:
+        from fabfile.localcloud.certificates import write_private
+
         ACCOUNT.parent.mkdir(parents=True, exist_ok=True)
-        ACCOUNT.touch(mode=0o600)
-        ACCOUNT.write_text(json.dumps(kept))
+        write_private(ACCOUNT, json.dumps(kept))
         fab("sdb.adduser", kept["name"], "--password-stdin", feed=kept["password"] + "\n")
     return kept["name"], kept["password"]
 

@@ -34,7 +34,6 @@ PACKAGES = {
     "redis-server": "redis-server",
 }
 PATH = os.environ.get("PATH", os.defpath) + ":/usr/local/sbin:/usr/sbin:/sbin"
-PORT = 8000  # of the application, if nobody has it
 PATIENCE = 60  # seconds a server may take to answer
 LOOK = 0.1
 
@@ -86,7 +85,8 @@ class Here:
 
     @property
     def url(self):
-        return f"http://127.0.0.1:{self.port('web', PORT)}"
+        beside = self.place.port + 1 if 1024 < self.place.port < 65535 else 0
+        return f"http://127.0.0.1:{self.port('web', beside)}"
 
     @property
     def folder(self):
@@ -173,8 +173,15 @@ class Here:
         if not program.as_wanted:
             for words in ("collectstatic", "--noinput", "-v0"), ("migrate", "--noinput"):
                 manage(environment, words)
-        bring_up(program, lambda: healthy(self.url), f"{self.url}, release {release.id}")
+        bring_up(program, lambda: self.is_healthy(program), f"{self.url}, release {release.id}")
         print("  without an instance there is no instance role: the application signs with the local cloud's own key")
+
+    def is_healthy(self, program):
+        """Whether it answers, and it is ours: another's that took the port in the same moment would answer as well."""
+        if "Listening at" not in program.log.read_text(errors="replace"):
+            return False
+        with urllib.request.urlopen(f"{self.url}/healthz", timeout=10) as answer:
+            return answer.status == 200
 
     @property
     def web(self):
@@ -275,14 +282,9 @@ def answered(question):
         return False
 
 
-def healthy(url):
-    with urllib.request.urlopen(f"{url}/healthz", timeout=10) as answer:
-        return answer.status == 200
-
-
 def manage(environment, words):
-    """One of Django's own commands, with the application's settings."""
-    argv = [sys.executable, str(ROOT / "webapp/manage.py"), *words]
+    """One of Django's own commands, with the application's settings; it ends with us."""
+    argv = ["setpriv", "--pdeathsig", "TERM", sys.executable, str(ROOT / "webapp/manage.py"), *words]
     done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"manage.py {words[0]} did not succeed: {(done.stderr or done.stdout).strip()[-800:]}")

@@ -150,8 +150,12 @@ def test_everything_can_be_taken_away(told, carol):
 
 def kill_at(person, part):
     """Run the demo until it prints this, then kill -9 it, and nothing else."""
-    process = begin(person)
-    assert any(part in line for line in process.stdout)
+    process, lines = begin(person), []
+    for line in process.stdout:
+        lines.append(line)
+        if part in line:
+            break
+    assert part in lines[-1], "".join(lines)
     process.kill()
     process.communicate()
 
