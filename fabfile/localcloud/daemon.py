@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from ..engine.errors import Failure
+from ..engine.world import refuse_elsewhere
 from .place import Place
 
 HERE = Path(__file__).resolve().parent
@@ -47,14 +48,17 @@ def endpoint(start=True, place=None, say=print):
 
 
 def running(place):
-    """The Endpoint of the daemon that answers for this place, or None."""
+    """The Endpoint of the daemon that answers for this place, or None; a Refusal if it is not on this machine."""
     try:
         known = json.loads((place.home / "endpoint.json").read_text())
     except (FileNotFoundError, ValueError):
         return None
     fields = {name: known[name] for name in Endpoint.__dataclass_fields__ if name in known}
     found = Endpoint(**fields)
-    return found if is_ours(found.pid) and ask(found, "GET", "/_local/health") else None
+    if not is_ours(found.pid):
+        return None
+    refuse_elsewhere(found.url)
+    return found if ask(found, "GET", "/_local/health") else None
 
 
 def is_ours(pid):

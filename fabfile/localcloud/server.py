@@ -27,6 +27,7 @@ def main(arguments=None):
     parser.add_argument("--port", type=int, help="of the endpoint; 0 lets the kernel choose")
     options = parser.parse_args(arguments)
     place = Place.current()
+    logging.getLogger("cloud").addHandler(logging.NullHandler())  # before it has its file it would write to stderr
     try:
         daemon = Daemon(place, options.drivers, place.port if options.port is None else options.port)
         daemon.serve()

@@ -15,13 +15,14 @@ from pathlib import Path
 
 import boto3
 
-from fabfile.localcloud import daemon, real, tasks
+from fabfile.localcloud import cgroups, daemon, real, tasks
 from fabfile.localcloud.place import Place
 from tests.cloud.conftest import BASE
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 FAB = str(Path(sys.executable).with_name("fab"))
 REGION = "us-west-2"
+LOOKS = ("ip -o link", "ip -o addr", "ip route show table all", "ip netns list", "losetup -a", "nft list ruleset")
 LONGEST = 300  # seconds one command may take before the test gives up on it
 
 
@@ -133,6 +134,18 @@ class Person:
             with suppress(ChildProcessError):
                 os.waitpid(pid, os.WNOHANG)
 
+    def traces(self):
+        """The lines of what this machine shows to its administrator that bear this cloud's prefix or folder."""
+        shown = [line for look in LOOKS for line in output(look)]
+        shown += Path("/proc/mounts").read_text().splitlines()
+        shown += [str(root / name) for root in cgroups.hierarchies() for name in os.listdir(root)]
+        for process in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                shown.append((process / "cmdline").read_bytes().decode(errors="replace"))
+                shown += (process / "environ").read_bytes().decode(errors="replace").split("\0")
+        marks = (self.place.prefix, str(self.place.home))
+        return [line for line in shown if any(mark in line for mark in marks)]
+
     def leave(self):
         """Take all of it away, whatever state it is in."""
         for run in self.running:
@@ -201,6 +214,10 @@ def person(name):
             yield one
         finally:
             one.leave()
+
+
+def output(command):
+    return subprocess.run(command.split(), capture_output=True, text=True, check=True).stdout.splitlines()
 
 
 def free_port():

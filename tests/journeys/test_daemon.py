@@ -1,12 +1,16 @@
 """The local cloud killed, stopped and started again under a stage in service: all is found again, nothing is lost."""
 
 import json
+import subprocess
+import sys
 from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
 
 from tests.cloud.conftest import until
+
+from .person import ROOT
 
 pytestmark = pytest.mark.hosts
 
@@ -52,3 +56,23 @@ def test_stopped_and_started_the_machines_boot_and_the_application_answers(ada, 
     said = ada.inside(ada.machines()[0]["InstanceId"])
     assert said("findmnt -no TARGET -T /volume/redis") == "/volume"
     assert "0 will change, 0 may change, 32 as wanted" in ada.fab("local plan").out
+
+
+def test_an_endpoint_that_is_not_on_this_machine_is_refused(ada):
+    file = ada.place.home / "endpoint.json"
+    known = file.read_text()
+    file.write_text(json.dumps(json.loads(known) | {"url": "http://192.0.2.1:4666"}))
+    try:
+        for line in ("status", "up", "ec2.list", "cloud.status", "cloud.start"):
+            assert "http://192.0.2.1:4666 is not on this machine" in ada.refused(f"local {line}")
+    finally:
+        file.write_text(known)
+
+
+def test_a_second_daemon_for_the_same_cloud_says_one_sentence_and_changes_nothing(ada):
+    before = ada.endpoint
+    argv = [sys.executable, str(ROOT / "fabfile/localcloud"), "--port", "0"]
+    done = subprocess.run(argv, env=ada.environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and done.stderr.count("\n") == 1
+    assert "another daemon serves" in done.stderr
+    assert ada.endpoint == before

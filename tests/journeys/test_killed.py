@@ -1,4 +1,4 @@
-"""`fab local up` killed, interrupted, and run twice at the same time: in the end there is one of everything."""
+"""`fab local up` killed, interrupted, and run twice at a time: there is one of everything, and then nothing is left."""
 
 from pathlib import Path
 
@@ -86,3 +86,13 @@ def test_taken_down_it_is_built_anew_by_two_runs_at_the_same_time_once(newcomer)
     assert [one.code for one in told] == [0, 0], told
     assert sum("is at work on local: waiting for it to end" in one.all for one in told) == 1
     one_of_everything(newcomer)
+
+
+def test_taken_away_nothing_of_it_is_left_on_this_machine(newcomer):
+    shown = "\n".join(newcomer.traces())
+    prefix = newcomer.place.prefix
+    assert all(mark in shown for mark in (f"{prefix}-db-local-db", "/dev/loop", f"table inet {prefix}", "HYDRA_HOME="))
+
+    newcomer.fab("local cloud.destroy --yes")
+    assert newcomer.traces() == []
+    assert not newcomer.place.home.exists()

@@ -31,7 +31,7 @@ def test_no_command_line_held_one_while_the_stage_was_built(ada, secrets):
 
 
 def test_nothing_that_was_printed_holds_one(ada, secrets):
-    for line in ("plan --json", "status --json", "cloud.status --json", "rds.status --json", "vault.status"):
+    for line in ("plan --json", "cloud.status --json", "rds.status --json", "vault.status"):
         ada.fab(f"local {line}")
     ada.fab("local destroy --plan --json", code=2)
     assert those_in(secrets, "\n".join(told.all for told in ada.told)) == []

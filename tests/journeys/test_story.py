@@ -83,11 +83,9 @@ def test_what_is_built_asks_for_nothing_more(ada):
     for line in ("up", "setup_packages", "deploy", "sdb.create"):
         told = ada.fab(f"local {line}")
         assert "✓" not in told.out and "✗" not in told.out, told.out
-    assert "0 will change, 0 may change, 32 as wanted" in ada.fab("local plan").out
     steps = json.loads(ada.fab("local plan --json").out)
     assert {row["state"] for row in steps} == {"no"} and len(steps) == 32
     assert all(row.startswith("in place") for row in ada.fab("local status").out.splitlines())
-    assert {row["state"] for row in json.loads(ada.fab("local status --json").out)} == {"in place"}
 
 
 @pytest.mark.parametrize(("room", "article"), ARTICLE.items(), ids=ARTICLE.values())
