@@ -82,7 +82,10 @@ class World:
                 self._session = boto3.Session(region_name=self.region, **self._keys())
             if service not in self._clients:
                 config = Config(retries={"mode": "standard", "max_attempts": 6}, connect_timeout=10, read_timeout=60)
-                client = self._session.client(service, endpoint_url=self.endpoint or None, config=config)
+                try:
+                    client = self._session.client(service, endpoint_url=self.endpoint or None, config=config)
+                except ValueError as error:  # botocore's word on an address that is none
+                    raise Refusal(f"{error}: look at AWS_ENDPOINT_URL and at your AWS config file") from None
                 self._clients[service] = client
             return self._clients[service]
 

@@ -51,10 +51,9 @@ def running(place):
     """The Endpoint of the daemon that answers for this place, or None; a Refusal if it is not on this machine."""
     try:
         known = json.loads((place.home / "endpoint.json").read_text())
-    except (FileNotFoundError, ValueError):
-        return None
-    fields = {name: known[name] for name in Endpoint.__dataclass_fields__ if name in known}
-    found = Endpoint(**fields)
+        found = Endpoint(**{name: known[name] for name in Endpoint.__dataclass_fields__ if name in known})
+    except (FileNotFoundError, NotADirectoryError, ValueError, TypeError):
+        return None  # not there, or not what the daemon wrote
     if not is_ours(found.pid):
         return None
     refuse_elsewhere(found.url)
@@ -170,8 +169,13 @@ def _last_words(place):
 @contextmanager
 def alone(place):
     """Only one of us starts or stops this place's daemon at a time."""
-    place.home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with open(place.home / "lock", "w") as lock:
+    try:
+        place.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = open(place.home / "lock", "w")  # noqa: SIM115 - closed below
+    except OSError as error:
+        why = f"{place.home} cannot hold a local cloud ({error.strerror})"
+        raise Failure(f"{why}: name another folder in HYDRA_HOME") from error
+    with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PORT = 4666
+LAST = 65533
 
 
 @dataclass(frozen=True)
@@ -30,9 +31,18 @@ class Place:
         var = Path("/var") if root else Path.home()
         home = environ.get("HYDRA_HOME") or var / ("lib/hydra" if root else ".local/state/hydra") / name
         cache = environ.get("HYDRA_CACHE") or var / ("cache/hydra" if root else ".cache/hydra")
-        return cls(name, Path(home).absolute(), Path(cache).absolute(), int(environ.get("HYDRA_PORT", PORT)))
+        return cls(name, Path(home).absolute(), Path(cache).absolute(), _port(environ.get("HYDRA_PORT") or str(PORT)))
 
     @property
     def prefix(self):
         """Six letters, the same for ever for this home: network interfaces have only fifteen."""
         return "hy" + hashlib.sha256(str(self.home).encode()).hexdigest()[:4]
+
+
+def _port(text):
+    """The port that HYDRA_PORT names; the two after it are taken as well. Raises Refusal if it is none."""
+    if not (text.isascii() and text.isdecimal() and int(text) <= LAST):
+        from ..engine.errors import Refusal  # here, not above: the daemon has no other use for Invoke
+
+        raise Refusal(f"HYDRA_PORT is {text}: give it the number of a free port, at most {LAST}")
+    return int(text)

@@ -81,6 +81,38 @@ def test_an_endpoint_that_is_down_is_told_as_such(bob, cloud):
         assert NOWHERE in said and "does not answer" in said, said
 
 
+def test_an_endpoint_that_is_no_address_is_told_as_such(bob, cloud):
+    said = bob.refused("live status", **key_of(cloud) | {"AWS_ENDPOINT_URL": "localhost"})
+    assert "Invalid endpoint: localhost" in said and "AWS_ENDPOINT_URL" in said
+
+
+def test_a_config_file_that_cannot_be_read_is_told_as_such(bob, cloud):
+    folder = bob.home / ".aws"
+    folder.mkdir()
+    (folder / "config").write_text("no section\n")
+    assert str(folder / "config") in bob.refused("live status", **key_of(cloud))
+    shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("port", ["http", "-1", "4666.0", "70000"])
+def test_a_port_that_is_none_is_told_as_such(bob, port):
+    assert bob.refused("local status", HYDRA_PORT=port).startswith(f"HYDRA_PORT is {port}: give it the number of")
+
+
+def test_a_folder_that_cannot_be_is_told_as_such(bob):
+    (bob.base / "file").touch()
+    for home in (bob.base / "file", bob.base / "file/cloud", "/proc/cloud"):
+        said = bob.refused("local status", HYDRA_HOME=str(home))
+        assert said.startswith(f"{home} cannot hold a local cloud") and "HYDRA_HOME" in said
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "null", "3", '{"url": 3}', '{"pid": "x"}', "not json"])
+def test_a_note_of_the_endpoint_that_makes_no_sense_is_as_none(bob, text):
+    bob.place.home.mkdir(exist_ok=True)
+    (bob.place.home / "endpoint.json").write_text(text)
+    assert "does not run" in bob.fab("local cloud.status").out
+
+
 def test_local_refuses_an_endpoint_that_is_not_on_this_machine():
     elsewhere = Endpoint("http://192.0.2.1:4666", "key", "secret", "real", 1)
     stage = Stage("local", "us-west-2", (Domain("local-users-00"),), cloud=lambda say: vars(elsewhere))
