@@ -304,12 +304,14 @@ def status(c, json=False):
     screen.table([row.values() for row in rows], rows[0] if rows else ())
 
 
-@task(help={"lines": "how many lines", "follow": "go on as new lines come, until Ctrl-C"})
-def logs(c, lines=50, follow=False):
+@task(help={"lines": "how many lines, 50 by default", "follow": "go on as new lines come, until Ctrl-C"})
+def logs(c, lines="50", follow=False):
     """Show the application's journal."""
+    if not lines.isdecimal():
+        raise Refusal(f"{lines} is no number of lines: --lines 200, for instance")
     stage = stage_of(c)
     want = stage.of(Release)[0]
-    command = f"journalctl -u hydra-web -n {int(lines)} --no-pager -o short-iso"
+    command = f"journalctl -u hydra-web -n {lines} --no-pager -o short-iso"
     if follow:
         return stage.world.shell(want.machine, command + " -f")
     print(stage.world.run(want.machine, command).out, end="")

@@ -54,6 +54,12 @@ def test_a_task_says_what_it_does_and_what_each_of_its_options_means(name):
     assert [option for option in options if not task.help.get(option)] == []
 
 
+@pytest.mark.parametrize("name", TASKS)
+def test_no_option_is_read_as_a_number_by_invoke_which_answers_a_wrong_one_with_a_traceback(name):
+    options = inspect.signature(TASKS[name].body).parameters.values()
+    assert [option.name for option in options if type(option.default) in (int, float)] == []
+
+
 def test_the_help_of_a_task_shows_its_options():
     shown = fab("--help", "up")
     assert "--plan" in shown and "only say what it would take" in shown and "--json" in shown
