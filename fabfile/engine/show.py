@@ -40,14 +40,20 @@ class Board:
         return self
 
     def __exit__(self, *error):
-        self.stopped.set()
+        self.close()
+
+    def close(self):
+        """Take away what is redrawn, and say nothing more: threads may still be at work after an interrupt."""
         with self.lock:
+            self.stopped.set()
             self._erase()
 
     def say(self, thing, doing):
         """`thing` is now at `doing`."""
         thing = str(thing)
         with self.lock:
+            if self.stopped.is_set():
+                return
             began = self.active.get(thing, (None, self.clock()))[1]
             news = self.active.get(thing, ("",))[0] != doing
             self.active[thing] = (doing, began)
@@ -60,6 +66,8 @@ class Board:
         """`thing` is finished: one lasting line, with what it took if that was over a second."""
         thing = str(thing)
         with self.lock:
+            if self.stopped.is_set():
+                return
             began = self.active.pop(thing, ("", self.clock()))[1]
             took = self.clock() - began
             spent = f"  {paint(f'{took:.1f} s', 'grey', self.out)}" if took >= 1 else ""

@@ -212,9 +212,8 @@ def in_order(wants, act, board, needs=lambda want: want.needs):
                 want = running.pop(future)
                 results[str(want)] = outcome(future, want, board)
     except KeyboardInterrupt:
-        print(
-            "\nInterrupted. What is done is done; run the same command again and it goes on from here.", file=sys.stderr
-        )
+        board.close()
+        aside("\nInterrupted. What is done is done; run the same command again and it goes on from here.")
         sys.stdout.flush()
         os._exit(130)  # threads may hang in a long wait of AWS's; nothing of ours is left half written
     finally:
