@@ -93,10 +93,11 @@ class Release:
             absent = [*([] if host else [f"machine {self.machine}"]), *missing]
             return Seen(ids={"operations": later}, unsure=" and ".join(absent))
         ids = {"operations": self.operations(world.region, host.address, at, secrets)}
-        there = (Command("send the code", "false", unless=f"test -e {self.folder}/webapp/manage.py"),)
-        first, *outcomes = world.facts(self.machine, (*there, *ids["operations"]))
+        sent = Command("send the code", "false", unless=f"test -e {self.folder}/webapp/manage.py")
+        first, *outcomes = world.facts(self.machine, (sent, *ids["operations"]))
         ids |= {"sent": first.state == "ok", "needed": tuple(it for it in outcomes if it.state != "ok")}
-        return Seen(None if ids["needed"] else self.id, None if ids["needed"] else self, ids)
+        there = len(ids["needed"]) < len(outcomes)
+        return Seen(self.id if there else None, None if ids["needed"] else self, ids)
 
     def plan(self, seen):
         if seen.unsure or not seen.ids["sent"]:

@@ -88,7 +88,8 @@ class Schema(HostResource):
             later = self.all(("known-later", 3306), "known-later", "", None)
             return Seen(ids={"operations": later}, unsure=f"machine {self.machine}")
         needed = tuple(it for it in outcomes if it.state != "ok")
-        return Seen(None if needed else self.name, None if needed else self, {"needed": needed})
+        there = len(needed) < len(outcomes)
+        return Seen(self.name if there else None, None if needed else self, {"needed": needed})
 
     def all(self, at, password, ca, master):
         """Every operation; with `master` (user name and password) those that need it can be made so."""

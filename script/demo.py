@@ -68,12 +68,8 @@ def fab(*words, show=True, feed=None, fine=(0,)):
     Ends the story unless its exit code is one of `fine`.
     """
     if show:
-        print(
-            f"\n\033[1m$ fab local {' '.join(words)}\033[0m"
-            if sys.stdout.isatty()
-            else f"\n$ fab local {' '.join(words)}",
-            flush=True,
-        )
+        line = f"$ fab local {' '.join(words)}"
+        say(f"\033[1m{line}\033[0m" if sys.stdout.isatty() else line)
     done = run(*words, input=feed, stdout=None if show else subprocess.PIPE)
     if done.returncode not in fine:
         sys.exit(
@@ -91,9 +87,8 @@ def run(*words, **options):
 
 def demo_account():
     """(name, password) of the demo account, made if it is not there; kept in a file only you can read."""
-    kept = (
-        json.loads(ACCOUNT.read_text()) if ACCOUNT.exists() else {"name": "demo", "password": secrets.token_urlsafe(12)}
-    )
+    new = {"name": "demo", "password": secrets.token_urlsafe(12)}
+    kept = json.loads(ACCOUNT.read_text()) if ACCOUNT.exists() else new
     if run("sdb.find", kept["name"], capture_output=True).returncode:
         from fabfile.localcloud.certificates import write_private
 

@@ -134,12 +134,12 @@ def make(c, *kinds, name="", only=None, plan=False, json=False):
     wants = [want for want in stage.of(*kinds, name=name) if not only or only(want)]
     stage.open()
     if plan:
-        return show_plan([look_ahead(stage, want) for want in wants], json)
+        return show_plan(side_by_side(lambda want: look_ahead(stage, want), wants), json)
     with alone(stage.name), Board(sys.stderr if json else sys.stdout) as board:
         results = in_order(wants, lambda want: bring_about(stage, want, board), board)
     if json:
         as_json([result.data() for result in results])
-    return judge(results, f"fab {stage.name} {'up' if not kinds else ''}".rstrip())
+    return judge(results)
 
 
 def gone(want, seen):
@@ -250,7 +250,7 @@ def show_plan(results, json=False):
         raise Exit(code=CHANGES_PENDING)
 
 
-def judge(results, command):
+def judge(results):
     """Leave with 1 if anything failed, saying how to go on."""
     failed = [result for result in results if result.state == "failed"]
     if failed:
@@ -263,26 +263,40 @@ def judge(results, command):
 def status(c, *kinds, name="", json=False):
     """Say of every resource whether it is there and as wanted; returns the rows."""
     stage = stage_of(c)
-    rows = []
-    for want in stage.of(*kinds, name=name):
-        seen = want.look(stage.world)
-        drift = differences(want, seen.now) if seen and seen.now else {}
-        state = "unknown" if seen.unsure else "missing" if not seen else "drifted" if drift else "in place"
-        if state == "in place" and walk(want.plan(seen), idle):
-            state = "drifted"
-        told = (
-            f"needs {seen.unsure}" if seen.unsure else ", ".join(f"{k} is {a}, not {b}" for k, (a, b) in drift.items())
-        )
-        rows.append({"resource": str(want), "state": state, "id": seen.id if seen else None, "detail": told})
+    stage.open()
+    rows = side_by_side(lambda want: row_of(stage, want), stage.of(*kinds, name=name))
     if json:
         as_json(rows)
         return rows
-    colours = {"in place": "green", "missing": "red", "drifted": "yellow", "unknown": "cyan"}
+    colours = {"in place": "green", "missing": "red", "drifted": "yellow", "refused": "red", "unknown": "cyan"}
     for row in rows:
         shown = "" if not row["id"] or str(row["id"]) in row["resource"] else f"  {row['id']}"
         detail = f"  ({row['detail']})" if row["detail"] else ""
         print(f"{paint(row['state'].ljust(8), colours[row['state']])}  {row['resource']}{paint(shown, 'grey')}{detail}")
     return rows
+
+
+def row_of(stage, want):
+    """One resource's row of a status: where it stands, and on what it differs from what is wanted."""
+    row = {"resource": str(want), "state": "unknown", "id": None, "detail": ""}
+    try:
+        seen = want.look(stage.world)
+        if seen.unsure:
+            return row | {"detail": f"needs {seen.unsure}"}
+        if not seen:
+            return row | {"state": "missing"}
+        drift = differences(want, seen.now) if seen.now else {}
+        steps = walk(want.plan(seen), idle)
+    except Refusal as refused:
+        return row | {"state": "refused", "detail": refused.message}
+    told = [f"{key} is {now}, not {wanted}" for key, (now, wanted) in drift.items()] or [step.says for step in steps]
+    return row | {"state": "drifted" if told else "in place", "id": seen.id, "detail": ", ".join(told)}
+
+
+def side_by_side(act, wants):
+    """What `act` says of each, in their order; many are asked at once."""
+    with ThreadPoolExecutor(WORKERS) as pool:
+        return list(pool.map(act, wants))
 
 
 def destroy(c, *kinds, name="", yes="", plan=False, json=False):
@@ -291,7 +305,7 @@ def destroy(c, *kinds, name="", yes="", plan=False, json=False):
     wants = list(reversed(stage.of(*kinds, name=name)))
     if plan:
         stage.open()
-        return show_plan([look_ahead(stage, want, gone) for want in wants], json)
+        return show_plan(side_by_side(lambda want: look_ahead(stage, want, gone), wants), json)
     if stage.precious and yes != stage.name:
         raise Refusal(
             f"This would destroy {len(wants)} resources of {stage.name} for good: to mean it, add `--yes {stage.name}`"
@@ -304,7 +318,7 @@ def destroy(c, *kinds, name="", yes="", plan=False, json=False):
         )
     if json:
         as_json([result.data() for result in results])
-    return judge(results, "destroy")
+    return judge(results)
 
 
 def take_away(stage, want, board):
