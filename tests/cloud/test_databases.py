@@ -271,11 +271,13 @@ def test_as_a_plain_user_it_works_as_well(tmp_path_factory):
     if os.geteuid():
         return
     script = (
-        "import os, sys; os.setgid(65534); os.setgroups([]); os.setuid(65534); os.environ['HOME'] = '/nonexistent'\n"
+        "import os, sys\n"
         "from pathlib import Path\n"
         "from fabfile.localcloud.databases import ProcessDatabases\n"
         "from fabfile.localcloud.drivers import DatabaseSpec\n"
         "from fabfile.localcloud.place import Place\n"
+        # All is imported by now: a checkout in root's own home is closed to others.
+        "os.setgid(65534); os.setgroups([]); os.setuid(65534); os.environ['HOME'] = '/nonexistent'; os.chdir('/')\n"
         "databases = ProcessDatabases(Place('plain', Path(sys.argv[1]), Path(sys.argv[1])))\n"
         "made = databases.create(DatabaseSpec('plain', '', 0, 'plain.internal', 'hydra', 'long enough'))\n"
         "print(made['engine'], databases.connections('plain'), databases.backing('plain')['pid'])\n"
