@@ -20,6 +20,7 @@ from .serving import HEALTHY, HEALTHY_NOW, HOME, KEPT, MANAGE, REDIRECT, SITE, S
 ROOT = Path(__file__).resolve().parent.parent
 CREDENTIALS = "/etc/hydra/credentials"
 PART = "deploy"
+UNIT_THERE = Command("have a unit", "false", unless="systemctl cat hydra-web.service >/dev/null 2>&1")
 
 
 @dataclass(frozen=True)
@@ -94,10 +95,9 @@ class Release:
             return Seen(ids={"operations": later}, unsure=" and ".join(absent))
         ids = {"operations": self.operations(world.region, host.address, at, secrets)}
         sent = Command("send the code", "false", unless=f"test -e {self.folder}/webapp/manage.py")
-        first, *outcomes = world.facts(self.machine, (sent, *ids["operations"]))
+        first, installed, *outcomes = world.facts(self.machine, (sent, UNIT_THERE, *ids["operations"]))
         ids |= {"sent": first.state == "ok", "needed": tuple(it for it in outcomes if it.state != "ok")}
-        there = len(ids["needed"]) < len(outcomes)
-        return Seen(self.id if there else None, None if ids["needed"] else self, ids)
+        return Seen(self.id if installed.state == "ok" else None, None if ids["needed"] else self, ids)
 
     def plan(self, seen):
         if seen.unsure or not seen.ids["sent"]:

@@ -81,7 +81,11 @@ class World:
             if not self._clients:
                 self._session = boto3.Session(region_name=self.region, **self._keys())
             if service not in self._clients:
-                config = Config(retries={"mode": "standard", "max_attempts": 6}, connect_timeout=10, read_timeout=60)
+                # Who we are is asked first: where nobody answers, that is to be said at once and not after six tries.
+                attempts = 2 if service == "sts" else 6
+                config = Config(
+                    retries={"mode": "standard", "max_attempts": attempts}, connect_timeout=10, read_timeout=60
+                )
                 try:
                     client = self._session.client(service, endpoint_url=self.endpoint or None, config=config)
                 except ValueError as error:  # botocore's word on an address that is none
