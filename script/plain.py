@@ -249,7 +249,7 @@ class Here:
             sys.exit(f"The sign-in left no trace in one of the stores: look into {self.web.log}")
 
     def await_cpu(self):
-        """Come back once the database's CPU was measured at all: a new one has its first point after 20 seconds."""
+        """Come back once the database's CPU was measured at all: a new one has its first point after ten seconds."""
         name = self.described["DBInstanceIdentifier"]
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
