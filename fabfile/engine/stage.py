@@ -164,26 +164,25 @@ def look_ahead(stage, want, plan=made):
     return Result(want, state, steps, unsure=seen.unsure)
 
 
-def bring_about(stage, want, board):
+def bring_about(stage, want, board, plan=made):
     """Look at one resource, and do what its plan says."""
     board.say(want, "")
     seen = want.look(stage.world)
-    if seen.unsure:
+    if seen.unsure and plan is made:
         raise Refusal(f"{seen.unsure} is not there yet: make it with `fab {stage.name} up`")
-    changed = []
+    taken = []
 
     def hand(step):
         board.say(want, step.says)
         reply = stage.world.do(step)
-        changed.append(step)
+        taken.append(step)
         return reply
 
-    walk(want.plan(seen), hand)
-    if changed:
-        board.end(want, "✓", "green", told_of(changed))
-    else:
-        board.end(want, "=", "grey", "no change")
-    return Result(want, "changed" if changed else "ok", changed)
+    walk(plan(want, seen), hand)
+    nothing = "no change" if plan is made else "nothing to take away"
+    mark, colour, told = ("✓", "green", told_of(taken)) if taken else ("=", "grey", nothing)
+    board.end(want, mark, colour, told)
+    return Result(want, "changed" if taken else "ok", taken)
 
 
 def told_of(steps):
@@ -314,29 +313,11 @@ def destroy(c, *kinds, name="", yes="", plan=False, json=False):
     users = {str(want): tuple(str(other) for other in wants if str(want) in other.needs) for want in wants}
     with alone(stage.name), Board(sys.stderr if json else sys.stdout) as board:
         results = in_order(
-            wants, lambda want: take_away(stage, want, board), board, needs=lambda want: users[str(want)]
+            wants, lambda want: bring_about(stage, want, board, gone), board, needs=lambda want: users[str(want)]
         )
     if json:
         as_json([result.data() for result in results])
     return judge(results)
-
-
-def take_away(stage, want, board):
-    """Tear one resource down, if it is there."""
-    board.say(want, "")
-    seen = want.look(stage.world)
-    steps = []
-
-    def hand(step):
-        board.say(want, step.says)
-        reply = stage.world.do(step)
-        steps.append(step)
-        return reply
-
-    walk(gone(want, seen), hand)
-    mark, colour, told = ("✓", "green", told_of(steps)) if steps else ("=", "grey", "nothing to take away")
-    board.end(want, mark, colour, told)
-    return Result(want, "changed" if steps else "ok", steps)
 
 
 class HostResource:

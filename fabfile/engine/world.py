@@ -293,11 +293,16 @@ def keygen(path, comment):
     import subprocess
 
     public = path.with_name(path.name + ".pub")
-    if not path.exists():
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(path)]
-        subprocess.run(command, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    if not public.exists():
-        made = subprocess.run(["ssh-keygen", "-y", "-f", str(path)], check=True, capture_output=True, text=True).stdout
-        public.write_text(made)
-    return public.read_text().strip()
+    make = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(path)]
+    show = ["ssh-keygen", "-y", "-P", "", "-f", str(path)]
+    told = {"check": True, "capture_output": True, "text": True, "stdin": subprocess.DEVNULL}
+    try:
+        if not path.exists():
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            subprocess.run(make, **told)
+        if not public.exists():
+            public.write_text(subprocess.run(show, **told).stdout)
+        return public.read_text().strip()
+    except (OSError, subprocess.CalledProcessError) as error:
+        why = str(getattr(error, "stderr", "") or error).strip()
+        raise Failure(f"no key pair could be made or read at {path}: {why}") from None
