@@ -40,7 +40,6 @@ class ParameterGroup:
             )
         changed = {key: value for key, value in self.parameters.items() if seen.ids["now"].get(key) != value}
         if changed:
-            # "pending-reboot" is right for dynamic and static ones alike on a new group; dynamic ones apply at once.
             values = [
                 {"ParameterName": key, "ParameterValue": value, "ApplyMethod": method(key)}
                 for key, value in changed.items()
@@ -67,8 +66,8 @@ def method(parameter):
 class Database:
     """One RDS instance: MySQL, encrypted, not public, its master password made and kept by AWS.
 
-    `version` is a major one ("8.4"): AWS takes care of the minor. With `protected` it can neither be deleted nor torn
-    down without a final snapshot.
+    `version` is a major one ("8.4"): AWS takes care of the minor. With `protected` it cannot be torn down. With `keep`,
+    tearing it down leaves a final snapshot and its automated backups.
     """
 
     name: str
@@ -80,6 +79,7 @@ class Database:
     protected: bool = True
     backups: int = 7  # days
     standby: bool = False  # a second one in another zone (Multi-AZ)
+    keep: bool = field(default=True, compare=False)
 
     @property
     def needs(self):
@@ -108,7 +108,8 @@ class Database:
             it["BackupRetentionPeriod"],
             it["MultiAZ"],
         )
-        return Seen(it["DBInstanceIdentifier"], now, {"groups": groups, "status": it["DBInstanceStatus"]})
+        ids = {"groups": groups, "status": it["DBInstanceStatus"], "resource": it["DbiResourceId"]}
+        return Seen(it["DBInstanceIdentifier"], now, ids)
 
     def plan(self, seen):
         available = Wait(
@@ -179,22 +180,24 @@ class Database:
         }
 
     def teardown(self, seen):
+        if seen.ids.get("status") != "deleting":
+            yield from self.deletion(seen)
+        yield Wait("wait until it is gone", "rds", "db_instance_deleted", {"DBInstanceIdentifier": self.name})
+
+    def deletion(self, seen):
+        """Lift a protection that stages.py no longer asks for, and delete it, with a last snapshot if it is kept."""
+        it = {"DBInstanceIdentifier": self.name}
         if seen.now.protected:
             if self.protected:
                 raise Refusal(f"{self} is protected: say protected=False in stages.py, and destroy again")
-            params = {"DBInstanceIdentifier": self.name, "DeletionProtection": False, "ApplyImmediately": True}
-            yield Call("lift its protection", "rds", "modify_db_instance", params)
-        final = {"FinalDBSnapshotIdentifier": f"{self.name}-final-{names.token(seen.id)[:8]}"}
-        end = final if self.protected else {"SkipFinalSnapshot": True}
-        params = {"DBInstanceIdentifier": self.name, "DeleteAutomatedBackups": not self.protected, **end}
-        yield Call(
-            f"delete {self}",
-            "rds",
-            "delete_db_instance",
-            params,
-            already=("InvalidDBInstanceState", "DBInstanceNotFound"),
-        )
-        yield Wait("wait until it is gone", "rds", "db_instance_deleted", {"DBInstanceIdentifier": self.name})
+            lift = it | {"DeletionProtection": False, "ApplyImmediately": True}
+            yield Call("lift its protection", "rds", "modify_db_instance", lift)
+            yield Wait("wait until the change is in force", "rds", "database_settled", it)
+        # Named by what AWS never gives twice: a successor of the same name needs a snapshot of its own.
+        final = {"FinalDBSnapshotIdentifier": f"{self.name}-final-{names.token(seen.ids.get('resource'))[:8]}"}
+        params = it | {"DeleteAutomatedBackups": not self.keep} | (final if self.keep else {"SkipFinalSnapshot": True})
+        gone, busy = ("DBInstanceNotFound", "DBInstanceNotFoundFault"), ("InvalidDBInstanceState",)
+        yield Call(f"delete {self}", "rds", "delete_db_instance", params, already=gone, again=busy)
 
 
 def described(world, name):

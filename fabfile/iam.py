@@ -17,7 +17,7 @@ PREFIX = {"resourcegroupstaggingapi": "tag"}  # where IAM's name of a service is
 IMPLIED = {
     "ec2": {"CreateTags"},
     "iam": {"PassRole", "TagRole", "TagInstanceProfile"},
-    "rds": {"AddTagsToResource"},
+    "rds": {"AddTagsToResource", "CreateDBSnapshot"},
     "secretsmanager": {"TagResource"},
     "kms": {"DescribeKey", "CreateGrant", "GenerateDataKeyWithoutPlaintext", "Decrypt"},
 }

@@ -99,5 +99,5 @@ def shell(c, sql=""):
     }
 )
 def destroy(c, name="", yes="", plan=False):
-    """Delete the database, with a final snapshot if it is protected. A precious stage wants `--yes STAGE`."""
+    """Delete the database, with a final snapshot if it is to be kept. A precious stage wants `--yes STAGE`."""
     take_down(c, Database, ParameterGroup, name=name, yes=yes, plan=plan)

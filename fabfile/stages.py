@@ -176,6 +176,7 @@ LOCAL = Stage(
             firewalls=("local-db",),
             protected=False,
             backups=1,
+            keep=False,
         ),
         *domains("local", 16),
         Machine(

@@ -38,7 +38,7 @@ def wants(folder):
         InstanceRole("test-web", user_domains_only("test")),
         RandomSecret("test-mysql"),
         ParameterGroup("test-mysql84", "mysql8.4", SETTINGS),
-        Database("test-db", "8.4", "db.t4g.micro", 20, "test-mysql84", ("test-db",), protected=False),
+        Database("test-db", "8.4", "db.t4g.micro", 20, "test-mysql84", ("test-db",), protected=False, keep=False),
         Domain("test-users-00"),
         Machine("test-web", DEBIAN, "t3.small", f"{REGION}a", key="test-key", role="test-web", firewalls=("test-web",)),
         Volume("test-data", f"{REGION}a", 10),
