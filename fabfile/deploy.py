@@ -1,7 +1,6 @@
 """The web application on its machines: packages, and releases that follow one another."""
 
 import hashlib
-import io
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -13,7 +12,7 @@ from .engine import show as screen
 from .engine.errors import Refusal
 from .engine.operations import Absent, Command, Directory, File, Link, Package, Service, User
 from .engine.plan import Seen
-from .engine.stage import HostResource, make, stage_of
+from .engine.stage import HostResource, differing, make, stage_of
 from .engine.steps import Script, Unknown, Upload
 from .serving import HEALTHY, HEALTHY_NOW, HOME, KEPT, MANAGE, REDIRECT, SITE, SOCKET, SWEEP, TLS, UNIT
 
@@ -96,12 +95,12 @@ class Release:
         ids = {"operations": self.operations(world.region, host.address, at, secrets)}
         sent = Command("send the code", "false", unless=f"test -e {self.folder}/webapp/manage.py")
         first, installed, *outcomes = world.facts(self.machine, (sent, UNIT_THERE, *ids["operations"]))
-        ids |= {"sent": first.state == "ok", "needed": tuple(it for it in outcomes if it.state != "ok")}
+        ids |= {"sent": first.state == "ok", "needed": differing(outcomes)}
         return Seen(self.id if installed.state == "ok" else None, None if ids["needed"] else self, ids)
 
     def plan(self, seen):
         if seen.unsure or not seen.ids["sent"]:
-            yield Upload(f"send release {self.id}", self.machine, packed(self.source), self.folder)
+            yield Upload(f"send release {self.id}", self.machine, f"{self.source}/webapp", f"{self.folder}/webapp")
         if seen.unsure or seen.ids["needed"]:
             operations, needed = seen.ids.get("operations", ()), seen.ids.get("needed", ())
             yield Script(f"put release {self.id} in service", self.machine, operations, pending=needed)
@@ -237,21 +236,6 @@ def venv(source):
     """Where the virtual environment for these requirements stands."""
     digest = hashlib.sha256(Path(source, "webapp/requirements.txt").read_bytes()).hexdigest()[:12]
     return f"{HOME}/venvs/{digest}"
-
-
-def packed(source):
-    """The release as a tar archive's bytes, the same for the same files."""
-    import tarfile  # here, not above: `fab --list` should not pay for it
-
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=6) as archive:
-        for path in files(source):
-            entry = archive.gettarinfo(path, arcname=str(path.relative_to(source)))
-            entry.uid = entry.gid = entry.mtime = 0
-            entry.uname = entry.gname = "root"
-            with path.open("rb") as content:
-                archive.addfile(entry, content)
-    return buffer.getvalue()
 
 
 @task(

@@ -10,7 +10,7 @@ from .engine import show as screen
 from .engine.errors import Refusal
 from .engine.operations import Command, Directory, Filesystem, Mounted
 from .engine.plan import Seen, differences
-from .engine.stage import make, stage_of
+from .engine.stage import differing, make, stage_of
 from .engine.stage import status as tell
 from .engine.steps import Call, Script, Unknown, Wait
 
@@ -123,7 +123,7 @@ class Mount:
         outcomes = world.facts(self.machine, self.operations(volume, ids["fresh"]))
         if outcomes is None:
             return Seen(volume, None, ids, unsure=f"machine {self.machine}, running")
-        ids["needed"] = tuple(it for it in outcomes if it.state != "ok")
+        ids["needed"] = differing(outcomes)
         return Seen(volume, None if ids["needed"] else self, ids)
 
     def operations(self, volume, fresh):

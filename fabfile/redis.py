@@ -33,6 +33,9 @@ maxmemory {memory}mb
 maxmemory-policy noeviction
 """
 
+# What a command on the machine is preceded by, so that redis-cli has the password and no command line shows it.
+PASSWORD = "REDISCLI_AUTH=$(sed -n 's/^requirepass //p' /etc/redis/hydra.conf)"
+
 # Debian's unit may write to /var/lib/redis only; and without its mount Redis would start with an empty folder.
 UNIT = """\
 [Unit]
@@ -135,7 +138,7 @@ WANTED = (
 
 def info(world, server):
     """What the server says of itself, read on its machine with the password kept off every command line."""
-    text = "REDISCLI_AUTH=$(sed -n 's/^requirepass //p' /etc/redis/hydra.conf) redis-cli --no-auth-warning"
+    text = f"{PASSWORD} redis-cli --no-auth-warning"
     result = world.run(
         server.machine,
         f"{text} info; {text} dbsize; du -sh {server.folder}; findmnt -no SOURCE,SIZE,USE% -T {server.folder}",

@@ -9,7 +9,7 @@ from .engine.errors import Refusal
 from .engine.operations import Command, Directory, File, Package, Template
 from .engine.plan import Seen
 from .engine.secret import Secret
-from .engine.stage import HostResource
+from .engine.stage import HostResource, differing
 from .engine.steps import Unknown
 
 TRUST_STORE = "https://truststore.pki.rds.amazonaws.com/{region}/{region}-bundle.pem"
@@ -87,7 +87,7 @@ class Schema(HostResource):
         if outcomes is None:
             later = self.all(("known-later", 3306), "known-later", "", None)
             return Seen(ids={"operations": later}, unsure=f"machine {self.machine}")
-        needed = tuple(it for it in outcomes if it.state != "ok")
+        needed = differing(outcomes)
         there = len(needed) < len(outcomes)
         return Seen(self.name if there else None, None if needed else self, {"needed": needed})
 

@@ -72,10 +72,10 @@ class Visit:
 
     def show(self):
         """Print where the session, the user's row and the account are, each asked of its own store."""
-        from fabfile import schema
+        from fabfile import redis, schema
         from webapp.users import shards
 
-        ask = "export REDISCLI_AUTH=$(sed -n 's/^requirepass //p' /etc/redis/hydra.conf); "
+        ask = f"export {redis.PASSWORD}; "
         session = "session:" + hashlib.sha256(self.browser.session.encode()).hexdigest()
         alive = self.ask(f"{ask} redis-cli ttl '{session}'").strip()
         folder = self.ask(f"{ask} redis-cli config get dir | tail -n 1").strip()

@@ -194,11 +194,12 @@ def told_of(steps):
 def in_order(wants, act, board, needs=lambda want: want.needs):
     """Run `act` on each, as soon as what it needs is done, many at once; what needs a failed one is left untried."""
     waiting, running, results = {str(want): want for want in wants}, {}, {}
+    ours = set(waiting)
     pool = ThreadPoolExecutor(WORKERS)
     try:
         while waiting or running:
             for key, want in list(waiting.items()):
-                wanted = [need for need in needs(want) if need in {str(other) for other in wants}]
+                wanted = [need for need in needs(want) if need in ours]
                 broken = [need for need in wanted if need in results and results[need].state in ("failed", "untried")]
                 if broken:
                     results[key] = Result(waiting.pop(key), "untried", [], f"not tried, for it needs {broken[0]}")
@@ -320,6 +321,11 @@ def destroy(c, *kinds, name="", yes="", plan=False, json=False):
     return judge(results)
 
 
+def differing(outcomes):
+    """The outcomes of a look whose operations are not as wanted."""
+    return tuple(outcome for outcome in outcomes if outcome.state != "ok")
+
+
 class HostResource:
     """A resource that is nothing but host operations on one machine; a room's class says which, in `operations`."""
 
@@ -330,7 +336,7 @@ class HostResource:
         outcomes = world.facts(self.machine, operations)
         if outcomes is None:
             return Seen(ids={"operations": operations}, unsure=f"machine {self.machine}")
-        needed = tuple(outcome for outcome in outcomes if outcome.state != "ok")
+        needed = differing(outcomes)
         ids = {"operations": operations, "needed": needed}
         return Seen(None if len(needed) == len(outcomes) else self.machine, None if needed else self, ids)
 

@@ -55,11 +55,11 @@ class Script:
 
 @dataclass(frozen=True)
 class Upload:
-    """Send a file or folder of this machine (a path), or an archive (bytes), to a path on one of ours, in one move."""
+    """Send a file or folder of this machine to a path on one of ours, in one move."""
 
     says: str
     machine: str
-    source: str | bytes = field(repr=False)
+    source: str
     target: str
     owner: str = "root"
 

@@ -27,7 +27,7 @@ class World:
     def __init__(self, region, *, login="admin", key_file="", endpoint="", credentials=(), patience=1.0, clock=time):
         self.region, self.login, self.key_file = region, login, Path(key_file).expanduser()
         self.endpoint, self.credentials, self.patience, self.clock = endpoint, credentials, patience, clock
-        self._clients, self._hosts, self._lock = {}, {}, threading.RLock()
+        self._clients, self._lock = {}, threading.RLock()
         self._connections = None
 
     # What AWS says
@@ -39,7 +39,7 @@ class World:
         from botocore.exceptions import ClientError
 
         with said_plainly(f"{service} {method}", self.endpoint):
-            client = self._client(service)
+            client = self.client(service)
             try:
                 if client.can_paginate(method):
                     return client.get_paginator(method).paginate(**params).build_full_result()
@@ -70,10 +70,7 @@ class World:
             raise Failure(f"{url} does not answer ({error}): check this machine's way out and try again") from None
 
     def client(self, service):
-        """A client for code that brings its own calls: the user store, which is the application's as well as ours."""
-        return self._client(service)
-
-    def _client(self, service):
+        """One client of a service, kept. Rooms want it only for the user store, which brings its own calls."""
         import boto3  # here, not above: `fab --list` should not pay for it
         from botocore.config import Config
 
@@ -179,8 +176,7 @@ class World:
                     return self._script(step)
                 case Upload():
                     host = self._running(step.machine)
-                    packed = isinstance(step.source, bytes)
-                    return self.connections.upload(host, step.source, step.target, owner=step.owner, unpack=packed)
+                    return self.connections.upload(host, step.source, step.target, owner=step.owner)
                 case Keygen():
                     return keygen(Path(step.path).expanduser(), step.comment)
 
@@ -191,7 +187,7 @@ class World:
         end, pause = self.clock.monotonic() + AGAIN_FOR, 0.5 * self.patience
         while True:
             try:
-                answer = getattr(self._client(step.service), step.method)(**revealed(step.params))
+                answer = getattr(self.client(step.service), step.method)(**revealed(step.params))
                 break
             except ClientError as error:
                 code = error.response["Error"]["Code"]
@@ -206,7 +202,7 @@ class World:
 
     def _wait(self, step):
         own = OURS.get((step.service, step.waiter))
-        client = self._client(step.service)
+        client = self.client(step.service)
         if not own:
             waiter = client.get_waiter(step.waiter)
             delay, longest = waiter.config.delay, waiter.config.delay * waiter.config.max_attempts
