@@ -1,0 +1,117 @@
+"""The requests of the bench as bytes: what boto3 sends, for accounts as the application writes them."""
+
+import random
+from datetime import UTC, datetime, timedelta
+from urllib.parse import quote, urlencode
+
+from webapp.users.account import Account
+
+DOMAIN = "accounts"
+BATCH = 25  # items, the most that one call takes
+GROUP = 50  # accounts of one company: so many a Select by company finds
+PAGE = 50  # items that the other Selects ask for
+_FIRST = datetime(2026, 1, 1, tzinfo=UTC)
+_HALF_A_YEAR = 180 * 24 * 3600  # seconds
+
+_HEAD = (
+    "POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept-Encoding: identity\r\n"
+    "Content-Type: application/x-www-form-urlencoded; charset=utf-8\r\n"
+    "User-Agent: Boto3/1.40 md/Botocore#1.40 ua/2.1 os/linux lang/python#3.11 cfg/retry-mode#legacy region/us-west-2\r\n"
+    "Content-Length: {length}\r\n\r\n"
+)
+# Nobody checks it here; boto3 sends it all the same, and it must be read.
+_SIGNED = {
+    "AWSAccessKeyId": "AKIAIOSFODNN7EXAMPLE",
+    "SignatureVersion": "2",
+    "SignatureMethod": "HmacSHA256",
+    "Timestamp": "2026-01-01T00:00:00Z",
+    "Signature": "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
+}
+
+
+def name(number):
+    """The item name of account `number`."""
+    return f"user-{number:010}"
+
+
+def attributes(number):
+    """The eleven attributes of account `number` as boto3 takes them: the application's ten, and a company's name.
+
+    Drawn from the number, so that `created` and the password's digest differ from one to the next as they do in life.
+    """
+    chance = random.Random(number)
+    digest = f"{chance.getrandbits(256):064x}"
+    at = _FIRST + timedelta(seconds=chance.uniform(0, _HALF_A_YEAR))
+    password = f"pbkdf2_sha256$1000000${digest[:22]}${digest[:43]}="
+    made = Account.new(name(number), password, f"{name(number)}@mail.example", True, at)
+    return [*made.attributes(), {"Name": "company", "Value": _company(number), "Replace": True}]
+
+
+def create():
+    """A CreateDomain."""
+    return _request({"Action": "CreateDomain"})
+
+
+def put(number):
+    """A PutAttributes of one account."""
+    return _request({"Action": "PutAttributes", "ItemName": name(number)} | _listed(attributes(number)))
+
+
+def batch(number):
+    """A BatchPutAttributes of the accounts number * 25 to number * 25 + 24."""
+    fields = {"Action": "BatchPutAttributes"}
+    for place in range(BATCH):
+        one = number * BATCH + place
+        fields[f"Item.{place + 1}.ItemName"] = name(one)
+        fields |= _listed(attributes(one), f"Item.{place + 1}.")
+    return _request(fields)
+
+
+def get(number):
+    """A GetAttributes of all of one account, consistent, as a sign-in asks."""
+    return _request({"Action": "GetAttributes", "ItemName": name(number), "ConsistentRead": "true"})
+
+
+def by_company(number):
+    """A Select by an attribute's value: the names of the 50 accounts of one company."""
+    return _select(f"select itemName() from {DOMAIN} where company = '{_company(number)}' limit 100")
+
+
+def by_mail(number):
+    """A Select by an attribute's value: all of the one account that has this e-mail address."""
+    return _select(f"select * from {DOMAIN} where email = '{name(number)}@mail.example'")
+
+
+def by_names(number):
+    """A Select of twenty accounts by name, all of each."""
+    names = ", ".join(f"'{name(number * 7919 % 9000 + place)}'" for place in range(20))
+    return _select(f"select * from {DOMAIN} where itemName() in ({names})")
+
+
+def newest(number):
+    """A Select of the names of the 50 accounts made first after a moment, in order."""
+    at = _FIRST + timedelta(seconds=number * 977 % (_HALF_A_YEAR // 2))
+    condition = f"created > '{at:%Y-%m-%dT%H:%M:%S}'"
+    return _select(f"select itemName() from {DOMAIN} where {condition} order by created limit {PAGE}")
+
+
+def _company(number):
+    return f"Company {number // GROUP:07}"
+
+
+def _select(expression):
+    return _request({"Action": "Select", "SelectExpression": expression, "ConsistentRead": "true"})
+
+
+def _listed(pairs, start=""):
+    fields = {}
+    for place, pair in enumerate(pairs, 1):
+        fields[f"{start}Attribute.{place}.Name"] = pair["Name"]
+        fields[f"{start}Attribute.{place}.Value"] = pair["Value"]
+        fields[f"{start}Attribute.{place}.Replace"] = "true"
+    return fields
+
+
+def _request(fields):
+    body = urlencode({"Version": "2009-04-15"} | fields | {"DomainName": DOMAIN} | _SIGNED, quote_via=quote)
+    return (_HEAD.format(length=len(body)) + body).encode()
