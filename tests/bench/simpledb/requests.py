@@ -4,8 +4,6 @@ import random
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote, urlencode
 
-from webapp.users.account import Account
-
 DOMAIN = "accounts"
 BATCH = 25  # items, the most that one call takes
 GROUP = 50  # accounts of one company: so many a Select by company finds
@@ -16,7 +14,7 @@ _HALF_A_YEAR = 180 * 24 * 3600  # seconds
 _HEAD = (
     "POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept-Encoding: identity\r\n"
     "Content-Type: application/x-www-form-urlencoded; charset=utf-8\r\n"
-    "User-Agent: Boto3/1.40 md/Botocore#1.40 ua/2.1 os/linux lang/python#3.11 cfg/retry-mode#legacy region/us-west-2\r\n"
+    "User-Agent: Boto3/1.40 md/Botocore#1.40 os/linux lang/python#3.11 cfg/retry-mode#legacy region/us-west-2\r\n"
     "Content-Length: {length}\r\n\r\n"
 )
 # Nobody checks it here; boto3 sends it all the same, and it must be read.
@@ -35,16 +33,27 @@ def name(number):
 
 
 def attributes(number):
-    """The eleven attributes of account `number` as boto3 takes them: the application's ten, and a company's name.
+    """The eleven (name, value) pairs of account `number`: the application's ten attributes, and a company.
 
-    Drawn from the number, so that `created` and the password's digest differ from one to the next as they do in life.
+    Drawn from the number, so that they differ from one to the next as they do in life. Written out here and not made
+    by the application's code: figures of two of its versions must be comparable.
     """
     chance = random.Random(number)
-    digest = f"{chance.getrandbits(256):064x}"
-    at = _FIRST + timedelta(seconds=chance.uniform(0, _HALF_A_YEAR))
-    password = f"pbkdf2_sha256$1000000${digest[:22]}${digest[:43]}="
-    made = Account.new(name(number), password, f"{name(number)}@mail.example", True, at)
-    return [*made.attributes(), {"Name": "company", "Value": _company(number), "Replace": True}]
+    at = f"{_FIRST + timedelta(seconds=chance.uniform(0, _HALF_A_YEAR)):%Y-%m-%dT%H:%M:%S.%fZ}"
+    texts = [f"{chance.getrandbits(bits):0{bits // 4}x}" for bits in (128, 88, 172, 128, 64)]
+    return (
+        ("id", texts[0]),
+        ("name", name(number)),
+        ("password", f"pbkdf2_sha256$1000000${texts[1]}${texts[2]}="),
+        ("email", f"{name(number)}@mail.example"),
+        ("active", "yes"),
+        ("stamp", texts[3]),
+        ("created", at),
+        ("updated", at),
+        ("last_login", ""),
+        ("version", f"0000000001.{texts[4]}"),
+        ("company", _company(number)),
+    )
 
 
 def create():
@@ -106,8 +115,7 @@ def _select(expression):
 def _listed(pairs, start=""):
     fields = {}
     for place, pair in enumerate(pairs, 1):
-        fields[f"{start}Attribute.{place}.Name"] = pair["Name"]
-        fields[f"{start}Attribute.{place}.Value"] = pair["Value"]
+        fields[f"{start}Attribute.{place}.Name"], fields[f"{start}Attribute.{place}.Value"] = pair
         fields[f"{start}Attribute.{place}.Replace"] = "true"
     return fields
 
