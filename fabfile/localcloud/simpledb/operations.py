@@ -74,34 +74,31 @@ def _domain_metadata(store, region, parameters):
 
 
 def _put_attributes(store, region, parameters):
-    domain, item = form.domain(parameters), form.item_name(parameters)
-    attributes = form.put_attributes(parameters)
+    domain, item, attributes = form.put(parameters)
     store.change(region, domain, [Put(item, attributes, expectation(parameters))])
     return Result(None, usage.write(len(attributes)))
 
 
 def _delete_attributes(store, region, parameters):
-    domain, item = form.domain(parameters), form.item_name(parameters)
-    attributes = form.delete_attributes(parameters)
+    domain, item, attributes = form.delete(parameters)
     store.change(region, domain, [Delete(item, attributes, expectation(parameters))])
     return Result(None, usage.write(len(attributes)))
 
 
 def _batch_put_attributes(store, region, parameters):
-    domain, items = form.domain(parameters), form.put_batch(parameters)
+    domain, items = form.put_batch(parameters)
     store.change(region, domain, [Put(item.name, item.attributes) for item in items])
     return Result(None, usage.batch(len(item.attributes) for item in items))
 
 
 def _batch_delete_attributes(store, region, parameters):
-    domain, items = form.domain(parameters), form.delete_batch(parameters)
+    domain, items = form.delete_batch(parameters)
     store.change(region, domain, [Delete(item.name, item.attributes) for item in items])
     return Result(None, usage.batch(len(item.attributes) for item in items))
 
 
 def _get_attributes(store, region, parameters):
-    domain, item = form.domain(parameters), form.item_name(parameters)
-    wanted = form.wanted_names(parameters)
+    domain, item, wanted = form.get(parameters)
     consistent = form.flag(parameters.get("ConsistentRead"), "ConsistentRead")
     with store.read_domain(region, domain, consistent) as (snapshot, id):
         pairs = snapshot.pairs(id, item)

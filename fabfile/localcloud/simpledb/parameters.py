@@ -11,9 +11,10 @@ MOST_ITEMS = 25  # of one batch
 LARGEST_BATCH = 1024 * 1024  # bytes
 
 _DOMAIN = re.compile(r"[A-Za-z0-9_.-]{3,255}")
-_ATTRIBUTE = re.compile(r"Attribute\.([0-9]+)\.(Name|Value|Replace)")
-_ITEM = re.compile(r"Item\.([0-9]+)\.(ItemName|Replace|Attribute\.[0-9]+\.(?:Name|Value|Replace))")
-_ATTRIBUTE_NAME = re.compile(r"AttributeName(?:\.([0-9]+))?")
+_NUMBER = "[0-9]{1,18}"
+_ATTRIBUTE = re.compile(rf"Attribute\.({_NUMBER})\.(Name|Value|Replace)")
+_ITEM = re.compile(rf"Item\.({_NUMBER})\.(ItemName|Replace|Attribute\.{_NUMBER}\.(?:Name|Value|Replace))")
+_ATTRIBUTE_NAME = re.compile(rf"AttributeName(?:\.{_NUMBER})?")
 
 
 @dataclass(frozen=True)
@@ -52,13 +53,6 @@ def domain_name(name):
     return name
 
 
-def item_name(parameters):
-    """The checked ItemName of a call about one item."""
-    if "ItemName" not in parameters:
-        raise Refused("MissingParameter", "ItemName")
-    return _checked_item_name(parameters["ItemName"])
-
-
 def flag(text, parameter, absent=False):
     """True or False from the text of a flag called `parameter`; `absent` if there is none."""
     if text is None:
@@ -79,44 +73,83 @@ def count(parameters, name, most):
     return int(text)
 
 
-def wanted_names(parameters):
-    """The attribute names a Get asks for, as a frozenset; empty for all."""
+def get(parameters):
+    """(domain, item, names) of a GetAttributes; the names it asks for as a frozenset, empty for all."""
+    _need_names(parameters)
     names = frozenset(text for name, text in parameters.items() if _ATTRIBUTE_NAME.fullmatch(name))
     for name in names:
-        _checked_name(name, "AttributeName")
-    return names
+        checked_name(name)
+    return domain(parameters), _checked_item_name(parameters["ItemName"]), names
 
 
-def put_attributes(parameters):
-    """The attributes of a PutAttributes, at least one."""
-    if "Replace" in parameters:
-        raise Refused("FeatureDeprecated")
-    attributes = _to_put(_numbered(parameters))
-    if not attributes:
+def put(parameters):
+    """(domain, item, attributes) of a PutAttributes, with at least one attribute."""
+    _need_names(parameters)
+    numbered = _numbered(parameters)
+    if not numbered:
         raise Refused("MissingParameter", text="No attributes")
-    return attributes
+    _need_names_and_values(numbered)
+    return _one_item(parameters, numbered, _attribute_to_put)
 
 
-def delete_attributes(parameters):
-    """The attributes of a DeleteAttributes; none stands for the whole item."""
-    return _to_delete(_numbered(parameters))
+def delete(parameters):
+    """(domain, item, attributes) of a DeleteAttributes; no attributes stand for the whole item."""
+    _need_names(parameters)
+    numbered = _numbered(parameters)
+    _need_names_of_values(numbered)
+    return _one_item(parameters, numbered, _attribute_to_delete)
 
 
 def put_batch(parameters):
-    """The items of a BatchPutAttributes."""
-    items = _batch(parameters, _to_put)
-    for item in items:
-        if not item.attributes:
-            raise Refused("MissingParameter", text=f"No attributes for item ='{item.name}'.")
-    return items
+    """(domain, items) of a BatchPutAttributes."""
+    batch = _batch(parameters)
+    for fields, numbered in batch:
+        if not numbered:
+            raise Refused("MissingParameter", text=f"No attributes for item ='{fields['ItemName']}'.")
+        _need_names_and_values(numbered)
+    return _many_items(parameters, batch, _attribute_to_put)
 
 
 def delete_batch(parameters):
-    """The items of a BatchDeleteAttributes."""
-    return _batch(parameters, _to_delete)
+    """(domain, items) of a BatchDeleteAttributes."""
+    batch = _batch(parameters)
+    for _, numbered in batch:
+        _need_names_of_values(numbered)
+    return _many_items(parameters, batch, _attribute_to_delete)
 
 
-def _batch(parameters, to_attributes):
+# First what is missing, in the whole request, and only then the form of what is there.
+
+
+def _need_names(parameters):
+    required(parameters, "DomainName")
+    _need_item_name(parameters)
+
+
+def _need_item_name(fields):
+    if "ItemName" not in fields:
+        raise Refused("MissingParameter", "ItemName")
+
+
+def _need_names_and_values(numbered):
+    for fields in numbered:
+        if "Name" not in fields:
+            missing = f"Attribute.Name missing for Attribute.Value='{fields.get('Value', '')}'."
+            raise Refused("MissingParameter", text=missing)
+        if "Value" not in fields:
+            missing = f"Attribute.Value missing for Attribute.Name='{fields['Name']}'."
+            raise Refused("MissingParameter", text=missing)
+
+
+def _need_names_of_values(numbered):
+    if any("Name" not in fields for fields in numbered):
+        missing = "The request must contain the attribute Name, if an attribute Value is specified."
+        raise Refused("MissingParameter", text=missing)
+
+
+def _batch(parameters):
+    """The fields of each Item.N and of its attributes, in the order of N."""
+    required(parameters, "DomainName")
     if sum(len(name) + len(text.encode()) for name, text in parameters.items()) > LARGEST_BATCH:
         raise Refused("InvalidHttpRequest", "a batch may hold at most 1 MB")
     found = {}
@@ -125,26 +158,9 @@ def _batch(parameters, to_attributes):
             found.setdefault(int(match[1]), {})[match[2]] = text
     if not found:
         raise Refused("MissingParameter", "Item.1.ItemName")
-    if len(found) > MOST_ITEMS:
-        raise Refused("NumberSubmittedItemsExceeded")
-    items = [_batch_item(found[number], to_attributes) for number in sorted(found)]
-    seen = set()
-    for item in items:
-        if item.name in seen:
-            raise Refused("DuplicateItemName", item.name)
-        seen.add(item.name)
-    return items
-
-
-def _batch_item(fields, to_attributes):
-    if "Replace" in fields:
-        raise Refused("FeatureDeprecated")
-    name = item_name(fields)
-    numbered = _numbered(fields)
-    if len(numbered) > MOST_ATTRIBUTES:
-        text = f"Too many attributes for item {name} in a single call. Up to 256 attributes per call allowed."
-        raise Refused("NumberSubmittedAttributesExceeded", text=text)
-    return Item(name, to_attributes(numbered))
+    for fields in found.values():
+        _need_item_name(fields)
+    return [(found[number], _numbered(found[number])) for number in sorted(found)]
 
 
 def _numbered(parameters):
@@ -156,37 +172,45 @@ def _numbered(parameters):
     return [found[number] for number in sorted(found)]
 
 
-def _to_put(numbered):
-    return tuple(_attribute_to_put(fields) for fields in _few_enough(numbered))
+def _one_item(parameters, numbered, to_attribute):
+    if "Replace" in parameters:
+        raise Refused("FeatureDeprecated")
+    if len(numbered) > MOST_ATTRIBUTES:
+        raise Refused("NumberSubmittedAttributesExceeded")
+    item = _checked_item_name(parameters["ItemName"])
+    return domain(parameters), item, tuple(to_attribute(fields) for fields in numbered)
+
+
+def _many_items(parameters, batch, to_attribute):
+    if len(batch) > MOST_ITEMS:
+        raise Refused("NumberSubmittedItemsExceeded")
+    items, seen = [], set()
+    for fields, numbered in batch:
+        items.append(_batch_item(fields, numbered, to_attribute))
+        if items[-1].name in seen:
+            raise Refused("DuplicateItemName", items[-1].name)
+        seen.add(items[-1].name)
+    return domain(parameters), items
+
+
+def _batch_item(fields, numbered, to_attribute):
+    if "Replace" in fields:
+        raise Refused("FeatureDeprecated")
+    name = _checked_item_name(fields["ItemName"])
+    if len(numbered) > MOST_ATTRIBUTES:
+        text = f"Too many attributes for item {name} in a single call. Up to 256 attributes per call allowed."
+        raise Refused("NumberSubmittedAttributesExceeded", text=text)
+    return Item(name, tuple(to_attribute(one) for one in numbered))
 
 
 def _attribute_to_put(fields):
-    name, value = fields.get("Name"), fields.get("Value")
-    if name is None:
-        missing = f"Attribute.Name missing for Attribute.Value='{value or ''}'."
-        raise Refused("MissingParameter", text=missing)
-    if value is None:
-        raise Refused("MissingParameter", text=f"Attribute.Value missing for Attribute.Name='{name}'.")
     replace = flag(fields.get("Replace"), "Replace")
-    return Attribute(_checked_name(name, "Name"), checked_value(value), replace)
-
-
-def _to_delete(numbered):
-    return tuple(_attribute_to_delete(fields) for fields in _few_enough(numbered))
+    return Attribute(checked_name(fields["Name"]), checked_value(fields["Value"]), replace)
 
 
 def _attribute_to_delete(fields):
-    name, value = fields.get("Name"), fields.get("Value")
-    if name is None:
-        missing = "The request must contain the attribute Name, if an attribute Value is specified."
-        raise Refused("MissingParameter", text=missing)
-    return Attribute(_checked_name(name, "Name"), None if value is None else checked_value(value))
-
-
-def _few_enough(numbered):
-    if len(numbered) > MOST_ATTRIBUTES:
-        raise Refused("NumberSubmittedAttributesExceeded")
-    return numbered
+    value = fields.get("Value")
+    return Attribute(checked_name(fields["Name"]), None if value is None else checked_value(value))
 
 
 def _checked_item_name(name):
@@ -197,21 +221,15 @@ def _checked_item_name(name):
     return name
 
 
-def _checked_name(name, parameter):
-    if not name:
-        # AWS forgets the blank after the full stop here, and clients compare texts.
-        raise Refused(
-            "InvalidParameterValue",
-            text=f"Value () for parameter {parameter} is invalid.The empty string is an illegal attribute name",
-        )
-    if len(name.encode()) > LONGEST:
-        raise invalid(name, parameter, f"Value exceeds maximum length of {LONGEST}.")
-    return name
-
-
 def checked_name(name):
     """The same attribute name. Raises InvalidParameterValue if it is empty or too long."""
-    return _checked_name(name, "Name")
+    if not name:
+        # AWS forgets the blank after the full stop here, and clients compare texts.
+        text = "Value () for parameter Name is invalid.The empty string is an illegal attribute name"
+        raise Refused("InvalidParameterValue", text=text)
+    if len(name.encode()) > LONGEST:
+        raise invalid(name, "Name", f"Value exceeds maximum length of {LONGEST}.")
+    return name
 
 
 def checked_value(value):
