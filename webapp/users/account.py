@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Self
 
+from webapp.users.slots import Slot, plain
+
 
 def timestamp(moment: datetime) -> str:
     """A moment as SimpleDB keeps it: UTC, always of the same length, so that order of text is order of time."""
@@ -25,7 +27,8 @@ class Account:
     active      False locks the account out everywhere at once
     stamp       random, new with each change of password: sessions that carry an older one have ended
     created, updated, last_login    by `timestamp`; last_login is empty before the first sign-in
-    version     a number and a random part, new with each change
+    version     a number and a random part, new with each change; behind the word `copy` as slots.py tells
+    home        the domain it was read from; not stored, and no part of what the account is
     """
 
     id: str
@@ -38,6 +41,7 @@ class Account:
     updated: str
     last_login: str
     version: str
+    home: str = field(default="", compare=False, repr=False)
 
     @classmethod
     def new(cls, name: str, password: str, email: str, active: bool, now: datetime) -> Self:
@@ -57,17 +61,15 @@ class Account:
         )
 
     @classmethod
-    def read(cls, attributes: list[dict]) -> Self:
-        """The account in the answer of GetAttributes or Select. Attributes this code does not know are left alone."""
-        values = {attribute["Name"]: attribute["Value"] for attribute in attributes}
+    def read(cls, slot: Slot) -> Self:
+        """The account in the slot that is one. Attributes this code does not know are left alone."""
+        values = dict(slot.pairs) | {"version": slot.text, "home": slot.home}
         texts = {each.name: values.get(each.name, "") for each in fields(cls)}
         return cls(**{**texts, "active": texts["active"] == "yes"})
 
-    def attributes(self) -> list[dict]:
-        """All of it for PutAttributes, each attribute replacing what was there."""
-        return [
-            {"Name": each.name, "Value": as_text(getattr(self, each.name)), "Replace": True} for each in fields(self)
-        ]
+    def values(self) -> dict[str, str]:
+        """All that is stored, as texts by attribute."""
+        return {each.name: as_text(getattr(self, each.name)) for each in fields(self) if each.name != "home"}
 
 
 def as_text(value: str | bool) -> str:
@@ -79,5 +81,5 @@ def as_text(value: str | bool) -> str:
 
 def following(version: str) -> str:
     """The version after this one. Its random part tells our own write from another's when an answer was lost."""
-    number = int(version.partition(".")[0] or 0)
+    number = int(plain(version).partition(".")[0] or 0)
     return f"{number + 1:010d}.{secrets.token_hex(8)}"

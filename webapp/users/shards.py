@@ -5,7 +5,11 @@
     shard            hash modulo the number of shards
     domain           PREFIX-SS, SS being the shard in two hexadecimal digits
 
-A name's item in its domain is called by the canonical name. Ten vectors, for whoever writes this in another language:
+A name's item in its domain is called by the canonical name. That an e-mail address is taken is an item too: it is
+called `EMAIL ` and the canonical address, and its hash is made from the address alone. No name's item can be called so,
+since canonical names have no capitals. Where users are being moved between domains, see shardmap.py and slots.py.
+
+Ten vectors, for whoever writes this in another language:
 
     >>> for name in VECTORS:
     ...     print(name, canonical(name), f"{hash32(name):08x}", shard(name))
@@ -41,6 +45,8 @@ VECTORS = (
     "山田太郎",
 )
 LIMIT = 1024  # bytes: SimpleDB's limit for an item's name and for a value
+CLAIM = "EMAIL "  # how the items begin that say whose an e-mail address is
+MOST = 128  # shards: a power of two below AWS's 250 domains of an account
 
 
 class InvalidName(ValueError):
@@ -71,7 +77,26 @@ def canonical(name: str) -> str:
 
 def hash32(name: str) -> int:
     """A number from 0 to 2**32 - 1, evenly spread, for the canonical form of `name`."""
-    return int.from_bytes(hashlib.sha256(canonical(name).encode()).digest()[:4], "big")
+    return item_hash(canonical(name))
+
+
+def item_hash(item: str) -> int:
+    """The same for an item as it is called in its domain, a user's or a claim's."""
+    return int.from_bytes(hashlib.sha256(item.removeprefix(CLAIM).encode()).digest()[:4], "big")
+
+
+def claim(email: str) -> str:
+    """What the item is called that says whose this e-mail address is. Raises InvalidName.
+
+    Capitals make no other address: hosts that would tell them apart are not seen, people who mistype them are.
+    """
+    try:
+        item = CLAIM + canonical(email)
+    except InvalidName as error:
+        raise InvalidName(str(error).replace("a name", "an e-mail address", 1)) from None
+    if len(item.encode()) > LIMIT:
+        raise InvalidName(f"an e-mail address must not be longer than {LIMIT - len(CLAIM)} bytes in UTF-8")
+    return item
 
 
 def shard(name: str, count: int = SHARDS) -> int:
@@ -81,9 +106,14 @@ def shard(name: str, count: int = SHARDS) -> int:
 
 def domain(name: str, prefix: str, count: int = SHARDS) -> str:
     """The SimpleDB domain that holds `name`."""
-    return f"{prefix}-{shard(name, count):02x}"
+    return domain_of(shard(name, count), prefix)
+
+
+def domain_of(number: int, prefix: str) -> str:
+    """The SimpleDB domain of one shard."""
+    return f"{prefix}-{number:02x}"
 
 
 def domains(prefix: str, count: int = SHARDS) -> list[str]:
     """All `count` domains, in the order of their shards."""
-    return [f"{prefix}-{number:02x}" for number in range(count)]
+    return [domain_of(number, prefix) for number in range(count)]

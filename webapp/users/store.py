@@ -1,104 +1,95 @@
 """Accounts in SimpleDB, each in the domain its name points to. No Django; the client is passed in.
 
-StoreError
-  NameTaken      somebody has this name, perhaps in another spelling
-  Changed        the account is not what it was when it was read; read again and decide anew
-  Unavailable    SimpleDB could not be reached, was throttled beyond the retries, or refused us
+The errors are those of errors.py: NameTaken, EmailTaken, Changed, Unavailable.
 """
 
-import random
 import secrets
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 
+from webapp.users import walk
 from webapp.users.account import Account, following, timestamp
-from webapp.users.shards import LIMIT, SHARDS, canonical, domain
+from webapp.users.calls import ATTEMPTS, Calls, connect
+from webapp.users.claims import Claims
+from webapp.users.errors import Changed, EmailTaken, NameTaken, StoreError, Unavailable
+from webapp.users.records import ROUNDS, Records, Taken, check
+from webapp.users.shardmap import Maps
+from webapp.users.shards import SHARDS, canonical, claim
+from webapp.users.slots import plain
 
-ATTEMPTS = 5
-FIRST_PAUSE = 0.05  # seconds; doubles with each attempt, and the pause is drawn from the whole of it
-LONGEST_PAUSE = 1.0
-PATIENCE = 4.0  # seconds after which no further attempt is begun: a page is waiting
-
-# What a condition that did not hold is called: the attribute has another value, or there is none.
-CONDITION_FAILED = {"ConditionalCheckFailed", "AttributeDoesNotExist"}
-WORTH_RETRYING = {"ServiceUnavailable", "InternalError", "RequestTimeout", "Throttling"}
-
-
-class StoreError(Exception):
-    """The account store could not do what it was asked."""
-
-
-class NameTaken(StoreError):
-    """An account with this name exists."""
-
-
-class Changed(StoreError):
-    """Another client changed or deleted the account since it was read."""
+__all__ = [
+    "ATTEMPTS",
+    "AccountStore",
+    "Changed",
+    "EmailTaken",
+    "NameTaken",
+    "StoreError",
+    "Unavailable",
+    "connect",
+]
 
 
-class Unavailable(StoreError):
-    """SimpleDB did not answer in time, or not with what was asked; nothing is known about the account."""
-
-
-def connect(region: str, timeout: float = 2.0):
-    """A SimpleDB client with botocore's usual credentials and endpoint. It never retries: the store does."""
-    import boto3  # slow to import: only who opens a connection pays for it
-    from botocore.config import Config
-
-    config = Config(
-        connect_timeout=min(1.0, timeout),
-        read_timeout=timeout,
-        max_pool_connections=16,
-        retries={"total_max_attempts": 1},
-    )
-    return boto3.client("sdb", region_name=region, config=config)
-
-
-@dataclass(frozen=True)
 class AccountStore:
-    """The accounts of one stage: `count` domains called by `prefix`.
+    """The accounts of one stage. Safe to use from many threads."""
 
-    Clock, pause and chance are arguments so that tests need not wait for them.
-    """
+    def __init__(
+        self, client, prefix: str, count: int = SHARDS, now: Callable[[], datetime] = lambda: datetime.now(UTC), **calls
+    ):
+        """The domains are called by `prefix`; `count` is how many there are until the shard map says otherwise.
 
-    client: object
-    prefix: str
-    count: int = SHARDS
-    now: Callable[[], datetime] = lambda: datetime.now(UTC)
-    clock: Callable[[], float] = time.monotonic
-    sleep: Callable[[float], None] = time.sleep
-    chance: Callable[[float, float], float] = random.uniform
+        `calls` are the arguments of Calls: how often, how long and with what pauses a call is tried again.
+        """
+        self.now = now
+        self.calls = Calls(client, **calls)
+        self.maps = Maps(self.calls, prefix, count, self.calls.clock)
+        self.records = Records(self.calls, self.maps, prefix)
+        self.claims = Claims(self.records, self._of_item, now)
 
     def create(self, name: str, password: str, email: str = "", active: bool = True) -> Account:
         """Take `name` for a new account; of any number of clients at the same moment one succeeds.
 
-        `password` is an encoded hash. Raises NameTaken, InvalidName, Unavailable.
+        `password` is an encoded hash. Raises NameTaken, EmailTaken, InvalidName, Unavailable.
         """
+        item = canonical(name)
         account = Account.new(name, password, email, active, self.now())
+        check(account.values())
+        if email:
+            self.claims.take(account, email)
         try:
-            self._put(name, account.attributes(), {"Name": "id", "Exists": False})
-        except Changed:
-            # A retry after a lost answer finds what the first attempt wrote.
-            seen = self.get(name)
-            if seen is None or seen.id != account.id:
-                raise NameTaken(f"the name {name} is taken") from None
-        return account
+            return replace(account, home=self.records.create(item, account.values()))
+        except Taken:
+            if email:
+                self.claims.release(account, email)
+            raise NameTaken(f"the name {name} is taken") from None
 
-    def get(self, name: str, attempts: int = ATTEMPTS) -> Account | None:
+    def get(self, name: str, attempts: int | None = None) -> Account | None:
         """The account whose name folds to the same form as `name`, as it is now, or None."""
-        answer = self._call("get_attributes", name, attempts, ConsistentRead=True)
-        attributes = answer.get("Attributes", [])
-        return Account.read(attributes) if attributes else None
+        return self._of_item(canonical(name), attempts)
+
+    def by_email(self, email: str) -> Account | None:
+        """The account that has this e-mail address, in any capitals, or None. Raises InvalidName, Unavailable."""
+        return self.claims.find(email)
 
     def change(self, account: Account, **changes: str | bool) -> Account:
         """Replace the named fields if the account is still as it was read; returns it as it now is.
 
-        For a new password use `change_password`, which also ends sessions. Raises Changed, Unavailable.
+        For a new password use `change_password`, which also ends sessions. Raises Changed, EmailTaken, Unavailable.
         """
         changed = replace(account, **changes, updated=timestamp(self.now()), version=following(account.version))
-        return self._replace(account, changed)
+        check(changed.values())
+        moves = bool(changed.email) and (not account.email or claim(changed.email) != claim(account.email))
+        if moves:
+            self.claims.take(account, changed.email)
+        try:
+            changed = self._replace(account, changed)
+        except Changed:
+            if moves:
+                self.claims.release(account, changed.email)
+            raise
+        if account.email and (moves or not changed.email):
+            self.claims.release(account, account.email)
+        return changed
 
     def change_password(self, account: Account, password: str) -> Account:
         """Store another encoded hash and a new stamp, which ends every session made before."""
@@ -111,59 +102,57 @@ class AccountStore:
     def touch(self, account: Account) -> Account:
         """Note a sign-in. Asked for only once and without a new version, since nobody's change depends on it."""
         touched = replace(account, last_login=timestamp(self.now()))
-        attribute = {"Name": "last_login", "Value": touched.last_login, "Replace": True}
-        self._put(account.name, [attribute], {"Name": "id", "Value": account.id, "Exists": True}, attempts=1)
+        self.records.note(canonical(account.name), account.home, account.version, {"last_login": touched.last_login})
         return touched
+
+    def lock(self, name: str) -> Account | None:
+        """Keep whoever has this name from signing in, and end his sessions; the account as it now is, or None.
+
+        Whatever others change meanwhile stays changed. Raises InvalidName, Unavailable.
+        """
+        return self._insist(name, active=False)
+
+    def unlock(self, name: str) -> Account | None:
+        """Let him sign in again."""
+        return self._insist(name, active=True)
 
     def delete(self, account: Account) -> None:
         """Remove the account if it is still as it was read. Raises Changed, Unavailable."""
-        self._call(
-            "delete_attributes", account.name, Expected={"Name": "version", "Value": account.version, "Exists": True}
-        )
+        self.records.delete(canonical(account.name), account.home, account.version)
+        if account.email:
+            self.claims.release(account, account.email)
+
+    def __iter__(self) -> Iterator[Account]:
+        """Every account, in no order, from all shards at once and with a few pages in memory. Raises Unavailable."""
+        return (Account.read(slot) for item, slot in walk.slots(self.records) if walk.is_account(item))
+
+    def count(self) -> int:
+        """How many accounts there are; counted by SimpleDB, so each shard is read there and not here."""
+        return walk.count(self.records)
+
+    def _of_item(self, item: str, attempts: int | None = None) -> Account | None:
+        slot = self.records.get(item, attempts)
+        return Account.read(slot) if slot else None
+
+    def _insist(self, name: str, **changes) -> Account | None:
+        for _ in range(ROUNDS):
+            account = self.get(name)
+            if account is None or all(getattr(account, key) == value for key, value in changes.items()):
+                return account
+            try:
+                return self.change(account, **changes)
+            except Changed:
+                continue
+        raise Unavailable(f"the account {name} changes all the time")
 
     def _replace(self, old: Account, new: Account) -> Account:
-        expected = {"Name": "version", "Value": old.version, "Exists": True}
         try:
-            self._put(old.name, new.attributes(), expected)
+            home = self.records.replace(canonical(old.name), old.home, old.version, new.values())
         except Changed:
-            seen = self.get(old.name)
-            if seen is None or seen.version != new.version:
-                raise
-        return new
+            raise Changed(f"the account {old.name} was changed by another client") from None
+        return replace(new, home=home)
 
-    def _put(self, name: str, attributes: list[dict], expected: dict, attempts: int = ATTEMPTS) -> None:
-        for attribute in attributes:
-            if len(attribute["Value"].encode()) > LIMIT:
-                raise ValueError(f"{attribute['Name']} must not be longer than {LIMIT} bytes in UTF-8")
-        self._call("put_attributes", name, attempts, Attributes=attributes, Expected=expected)
 
-    def _call(self, operation: str, name: str, attempts: int = ATTEMPTS, **parameters) -> dict:
-        """One operation on the item of `name`, again after a pause when that may help.
-
-        The pause is drawn from zero to its limit (full jitter): clients refused together must not return together.
-        """
-        # As slow to import as boto3.
-        from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError
-
-        where = domain(name, self.prefix, self.count)
-        began = self.clock()
-        for attempt in range(1, attempts + 1):
-            try:
-                return getattr(self.client, operation)(DomainName=where, ItemName=canonical(name), **parameters)
-            except ClientError as error:
-                code = error.response["Error"]["Code"]
-                status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-                if code in CONDITION_FAILED:
-                    raise Changed(f"the account {name} was changed by another client") from error
-                if code not in WORTH_RETRYING and status < 500:
-                    raise Unavailable(f"{operation} on the domain {where} was refused: {error}") from error
-                failure = error
-            except (HTTPClientError, ConnectionError) as error:
-                failure = error
-            except BotoCoreError as error:  # no credentials, say: the next attempt would end alike
-                raise Unavailable(f"SimpleDB cannot be asked: {error}") from error
-            pause = self.chance(0, min(LONGEST_PAUSE, FIRST_PAUSE * 2**attempt))
-            if attempt == attempts or self.clock() - began + pause > PATIENCE:
-                raise Unavailable(f"{operation} on the domain {where} failed {attempt} times: {failure}") from failure
-            self.sleep(pause)
-        raise AssertionError("attempts must be at least 1")
+def same(one: Account, other: Account) -> bool:
+    """Whether two readings are of the same version of an account, wherever it was."""
+    return one.id == other.id and plain(one.version) == plain(other.version)

@@ -1,0 +1,97 @@
+"""One call of SimpleDB, tried again where that may help."""
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from webapp.users.errors import Changed, NoDomain, Unavailable
+
+ATTEMPTS = 5
+FIRST_PAUSE = 0.05  # seconds; doubles with each attempt, and the pause is drawn from the whole of it
+LONGEST_PAUSE = 1.0
+PATIENCE = 4.0  # seconds after which no further attempt is begun: a page is waiting
+TIMEOUT = 2.0  # seconds for one attempt
+
+# What a condition that did not hold is called: the attribute has another value, or there is none.
+CONDITION_FAILED = {"ConditionalCheckFailed", "AttributeDoesNotExist"}
+# An attribute has two values only for the moment in which an import finds that a name was taken before it.
+WORTH_RETRYING = {
+    "ServiceUnavailable",
+    "InternalError",
+    "RequestTimeout",
+    "QueryTimeout",
+    "Throttling",
+    "MultiValuedAttribute",
+}
+
+
+def connect(region: str, timeout: float = TIMEOUT, connections: int = 16):
+    """A SimpleDB client with botocore's usual credentials and endpoint. It never retries: `Calls` does."""
+    import boto3  # slow to import: only who opens a connection pays for it
+    from botocore.config import Config
+
+    config = Config(
+        connect_timeout=min(1.0, timeout),
+        read_timeout=timeout,
+        max_pool_connections=connections,
+        retries={"total_max_attempts": 1},
+    )
+    return boto3.client("sdb", region_name=region, config=config)
+
+
+@dataclass(frozen=True)
+class Calls:
+    """Calls through one client. Clock, pause and chance are arguments so that tests need not wait for them.
+
+    `patience` is for how many seconds a call is tried again, `attempts` how often at most; `busy` is told of each 503.
+    """
+
+    client: object
+    attempts: int = ATTEMPTS
+    patience: float = PATIENCE
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+    chance: Callable[[float, float], float] = random.uniform
+    busy: Callable[[str], None] = lambda domain: None
+
+    def __call__(self, operation: str, domain: str, attempts: int | None = None, **parameters) -> dict:
+        """One operation on `domain`, again after a pause when that may help. Raises Changed, NoDomain, Unavailable.
+
+        The pause is drawn from zero to its limit (full jitter): clients refused together must not return together.
+        `domain` is what is told of; it is also sent, save for Select, whose expression names it.
+        """
+        # As slow to import as boto3.
+        from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError
+
+        sent = parameters if operation == "select" else {"DomainName": domain, **parameters}
+        attempts = attempts or self.attempts
+        began = self.clock()
+        for attempt in range(1, attempts + 1):
+            try:
+                return getattr(self.client, operation)(**sent)
+            except ClientError as error:
+                self._judge(error, operation, domain, attempt)
+                failure = error
+            except (HTTPClientError, ConnectionError) as error:
+                failure = error
+            except BotoCoreError as error:  # no credentials, say: the next attempt would end alike
+                raise Unavailable(f"SimpleDB cannot be asked: {error}") from error
+            pause = self.chance(0, min(LONGEST_PAUSE, FIRST_PAUSE * 2**attempt))
+            if attempt == attempts or self.clock() - began + pause > self.patience:
+                raise Unavailable(f"{operation} on the domain {domain} failed {attempt} times: {failure}") from failure
+            self.sleep(pause)
+        raise AssertionError("attempts must be at least 1")
+
+    def _judge(self, error, operation: str, domain: str, attempt: int) -> None:
+        """Raise what a refusal means, unless the same call may succeed in a moment."""
+        code = error.response["Error"]["Code"]
+        status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+        if code in CONDITION_FAILED:
+            raise Changed(f"{operation} on the domain {domain}: another client changed the item", attempt) from error
+        if code == "NoSuchDomain":
+            raise NoDomain(f"the domain {domain} does not exist") from error
+        if code not in WORTH_RETRYING and status < 500:
+            raise Unavailable(f"{operation} on the domain {domain} was refused: {error}") from error
+        if status == 503:
+            self.busy(domain)
