@@ -3,9 +3,8 @@
 import logging
 import re
 from dataclasses import dataclass
-from urllib.parse import parse_qsl
 
-from . import usage, wire
+from . import urlencoded, usage, wire
 from .errors import Refused
 from .operations import ACTIONS, VERSION, WRITES, perform
 from .store import Store
@@ -109,13 +108,9 @@ def read_parameters(request):
     if request.path != "/":
         raise Refused("InvalidURI", request.path)
     try:
-        pairs = _pairs(request.query)
+        pairs = urlencoded.pairs(request.query)
         if request.method == "POST":
-            pairs += _pairs(request.body.decode())
+            pairs += urlencoded.pairs(request.body.decode())
     except ValueError as error:
         raise Refused("InvalidHttpRequest", "parameters are not percent-encoded UTF-8") from error
     return dict(reversed(pairs))
-
-
-def _pairs(text):
-    return parse_qsl(text, keep_blank_values=True, errors="strict") if text else []

