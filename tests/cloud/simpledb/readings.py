@@ -104,7 +104,7 @@ def tests(draw, kind):
         tail = quoted(one, quote) + draw(word("and")) + quoted(other, quote)
         return tail, lambda value: one.encode() <= value.encode() <= other.encode()
     if kind == "in":
-        some = draw(st.lists(values, min_size=1, max_size=4))
+        some = draw(st.lists(values, min_size=1, max_size=3))
         return f"({', '.join(quoted(each, quote) for each in some)})", lambda value: value in some
     if kind.endswith("like"):
         pattern = draw(patterns)
