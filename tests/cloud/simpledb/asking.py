@@ -1,4 +1,4 @@
-"""How the tests ask SimpleDB through boto3."""
+"""How the tests ask SimpleDB, through boto3 and by plain HTTP."""
 
 from pathlib import Path
 
@@ -7,6 +7,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+NAMESPACE = "{http://sdb.amazonaws.com/doc/2009-04-15/}"
 ROOT = Path(__file__).parents[3]
 
 
@@ -33,3 +34,15 @@ def refusal(call, **arguments):
 def pairs(*texts):
     """Attributes for boto3: pairs("colour=red", "size=1")."""
     return [dict(zip(("Name", "Value"), text.split("=", 1), strict=True)) for text in texts]
+
+
+def put_one(name="colour", value="red", item="a", number="1"):
+    """The parameters of a PutAttributes of one pair."""
+    fields = {f"Attribute.{number}.Name": name, f"Attribute.{number}.Value": value}
+    return {"Action": "PutAttributes", "ItemName": item, **fields}
+
+
+def error_of(answer):
+    """(HTTP status, code, message) of a refused request; `answer` is what the fixture `ask` gives."""
+    status, root = answer
+    return status, root.findtext("Errors/Error/Code"), root.findtext("Errors/Error/Message")

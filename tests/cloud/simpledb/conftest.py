@@ -1,9 +1,12 @@
 """A SimpleDB behind a real HTTP server, and boto3 in front of it."""
 
+import http.client
 import subprocess
 import sys
 import threading
 import uuid
+import xml.etree.ElementTree as ElementTree
+from urllib.parse import urlencode, urlsplit
 
 import pytest
 
@@ -94,3 +97,25 @@ def start(tmp_path):
         process.kill()
         process.wait()
         process.stdout.close()
+
+
+@pytest.fixture
+def ask(url, domain):
+    """ask({...}) sends the parameters to the domain and gives (status, root element of the answer)."""
+
+    def ask(parameters, method="GET", path="/", host=None):
+        fields = {"Version": "2009-04-15", "DomainName": domain, **parameters}
+        text = urlencode({name: value for name, value in fields.items() if value is not None})
+        connection = http.client.HTTPConnection(urlsplit(url).netloc)
+        headers = {"Host": host} if host else {}
+        if method == "POST":
+            headers["Content-Type"] = "application/x-www-form-urlencoded; charset=utf-8"
+            connection.request("POST", path, text, headers)
+        else:
+            connection.request(method, f"{path}?{text}", headers=headers)
+        answer = connection.getresponse()
+        body = answer.read()
+        connection.close()
+        return answer.status, ElementTree.fromstring(body)
+
+    return ask

@@ -3,48 +3,13 @@
 import base64
 import http.client
 import socket
-import xml.etree.ElementTree as ElementTree
 from urllib.parse import urlencode, urlsplit
 
 import boto3
 import pytest
 from botocore.config import Config
 
-from .asking import refusal
-
-NAMESPACE = "{http://sdb.amazonaws.com/doc/2009-04-15/}"
-
-
-@pytest.fixture
-def ask(url, domain):
-    """ask({...}) sends the parameters to the domain and gives (status, root element of the answer)."""
-
-    def ask(parameters, method="GET", path="/", host=None):
-        fields = {"Version": "2009-04-15", "DomainName": domain, **parameters}
-        text = urlencode({name: value for name, value in fields.items() if value is not None})
-        connection = http.client.HTTPConnection(urlsplit(url).netloc)
-        headers = {"Host": host} if host else {}
-        if method == "POST":
-            headers["Content-Type"] = "application/x-www-form-urlencoded; charset=utf-8"
-            connection.request("POST", path, text, headers)
-        else:
-            connection.request(method, f"{path}?{text}", headers=headers)
-        answer = connection.getresponse()
-        body = answer.read()
-        connection.close()
-        return answer.status, ElementTree.fromstring(body)
-
-    return ask
-
-
-def put_one(name="colour", value="red", item="a", number="1"):
-    fields = {f"Attribute.{number}.Name": name, f"Attribute.{number}.Value": value}
-    return {"Action": "PutAttributes", "ItemName": item, **fields}
-
-
-def error_of(answer):
-    status, root = answer
-    return status, root.findtext("Errors/Error/Code"), root.findtext("Errors/Error/Message")
+from .asking import NAMESPACE, error_of, put_one, refusal
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
