@@ -35,7 +35,7 @@ def expectation(parameters):
     """The Expectation of a request, or None if it has no condition; clients number its parameters or don't."""
     found = {"Name": [], "Value": [], "Exists": []}
     for name, text in parameters.items():
-        if match := _EXPECTED.fullmatch(name):
+        if name.startswith("Expected") and (match := _EXPECTED.fullmatch(name)):
             found[match[1]].append(text)
     if not any(found.values()):
         return None

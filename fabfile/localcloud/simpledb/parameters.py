@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from .errors import Refused, invalid
 
@@ -13,7 +14,8 @@ LARGEST_BATCH = 1024 * 1024  # bytes
 _DOMAIN = re.compile(r"[A-Za-z0-9_.-]{3,255}")
 _NUMBER = "[0-9]{1,18}"
 _ATTRIBUTE = re.compile(rf"Attribute\.({_NUMBER})\.(Name|Value|Replace)")
-_ITEM = re.compile(rf"Item\.({_NUMBER})\.(ItemName|Replace|Attribute\.{_NUMBER}\.(?:Name|Value|Replace))")
+_ITEM = re.compile(rf"Item\.({_NUMBER})\.(?:(ItemName|Replace)|{_ATTRIBUTE.pattern})")
+_LONGEST_PLACE = len("Item..Attribute..Replace") + 2 * 18
 _ATTRIBUTE_NAME = re.compile(rf"AttributeName(?:\.{_NUMBER})?")
 
 
@@ -57,10 +59,11 @@ def flag(text, parameter, absent=False):
     """True or False from the text of a flag called `parameter`; `absent` if there is none."""
     if text is None:
         return absent
-    if text.lower() not in ("true", "false"):
+    lower = text.lower()
+    if lower not in ("true", "false"):
         flag_name = parameter if parameter.startswith("Expected") else f"The {parameter} flag"
         raise invalid(text, parameter, f"{flag_name} should be either true or false.")
-    return text.lower() == "true"
+    return lower == "true"
 
 
 def count(parameters, name, most):
@@ -150,26 +153,50 @@ def _need_names_of_values(numbered):
 def _batch(parameters):
     """The fields of each Item.N and of its attributes, in the order of N."""
     required(parameters, "DomainName")
-    if sum(len(name) + len(text.encode()) for name, text in parameters.items()) > LARGEST_BATCH:
+    if sum(map(len, parameters)) + sum(map(len, map(str.encode, parameters.values()))) > LARGEST_BATCH:
         raise Refused("InvalidHttpRequest", "a batch may hold at most 1 MB")
     found = {}
     for name, text in parameters.items():
-        if match := _ITEM.fullmatch(name):
-            found.setdefault(int(match[1]), {})[match[2]] = text
+        if place := _place(_ITEM, name):
+            number, field, attribute, part = place
+            if number not in found:
+                found[number] = {}, {}
+            if field:
+                found[number][0][field] = text
+            else:
+                found[number][1].setdefault(int(attribute), {})[part] = text
     if not found:
         raise Refused("MissingParameter", "Item.1.ItemName")
-    for fields in found.values():
+    for fields, _ in found.values():
         _need_item_name(fields)
-    return [(found[number], _numbered(found[number])) for number in sorted(found)]
+    return [(fields, _in_order(numbered)) for fields, numbered in _in_order(found)]
 
 
 def _numbered(parameters):
     """The fields of each Attribute.N, in the order of N."""
     found = {}
     for name, text in parameters.items():
-        if match := _ATTRIBUTE.fullmatch(name):
-            found.setdefault(int(match[1]), {})[match[2]] = text
-    return [found[number] for number in sorted(found)]
+        if place := _place(_ATTRIBUTE, name):
+            found.setdefault(place[0], {})[place[1]] = text
+    return _in_order(found)
+
+
+def _in_order(numbered):
+    return [numbered[number] for number in sorted(numbered)]
+
+
+def _place(pattern, name):
+    """What the pattern finds in a parameter's name, its first group as a number; None if the name is not of its form.
+
+    The same names come with every request, so they are looked up and not matched again.
+    """
+    return _matched(pattern, name) if len(name) <= _LONGEST_PLACE else None
+
+
+@lru_cache(maxsize=32 * 1024)
+def _matched(pattern, name):
+    match = pattern.fullmatch(name)
+    return match and (int(match[1]), *match.groups()[1:])
 
 
 def _one_item(parameters, numbered, to_attribute):
