@@ -1,4 +1,4 @@
-"""Amazon SimpleDB (API 2009-04-15) on this machine: complete, durable, without moto.
+"""Amazon SimpleDB (API 2009-04-15, and the exports of 2025-09-26) on this machine: complete, durable, without moto.
 
 Alone: `python -m fabfile.localcloud.simpledb --port 8123 --data DIR`. Behind another endpoint: `install` and `wrap`.
 """
@@ -19,5 +19,6 @@ def install(cloud, **options):
     simpledb = open_service(cloud.place.home / "simpledb", REGION, **options)
     cloud.parts["simpledb"] = simpledb
     cloud.report("simpledb", lambda _: simpledb.store.overview())
+    cloud.at_start(lambda _: simpledb.start())
     cloud.at_stop(lambda _: simpledb.close())
     return simpledb

@@ -43,6 +43,7 @@ CODES = {
     "NumberItemAttributesExceeded": (409, "Too many attributes in this item."),
     "NumberSubmittedAttributesExceeded": (409, "Too many attributes in a single call."),
     "NumberSubmittedItemsExceeded": (409, "Too many items in a single call. Up to 25 items per call allowed."),
+    "OptInRequired": (403, "SimpleDB has no endpoint in {}. Its regions are {}."),
     "QueryTimeout": (408, "A timeout occurred when attempting to query domain {} with query expression {}."),
     "ServiceUnavailable": (503, _BUSY),
     "TooManyRequestedAttributes": (400, "Too many attributes requested."),
@@ -63,6 +64,14 @@ class Refused(Exception):
         self.status, usual = CODES[code]
         self.message = usual.format(*values) if text is None else text
         super().__init__(f"{code}: {self.message}")
+
+
+class Asked(Refused):
+    """The error that a fault rule asks for."""
+
+    def __init__(self, code, message, status):
+        self.code, self.message, self.status = code, message, status
+        Exception.__init__(self, f"{code}: {message}")
 
 
 def invalid(value, parameter, reason=""):

@@ -10,6 +10,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+LAG = 0.0  # seconds, the usual one: "usually within a second"
 _PER_LAG = 10  # states kept at most; a busy writer must not open one for each write
 
 

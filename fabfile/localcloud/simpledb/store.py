@@ -216,6 +216,18 @@ class Snapshot:
         """The number of items in the domain of this id."""
         return self.connection.execute("SELECT items FROM domains WHERE id = ?", (domain,)).fetchone()[0]
 
+    def newest_item(self, domain):
+        """The id of the item of the domain that was made last; 0 if there is none."""
+        row = self.connection.execute("SELECT coalesce(max(id), 0) FROM items WHERE domain = ?", (domain,))
+        return row.fetchone()[0]
+
+    def items_after(self, domain, after, newest, most):
+        """(id, name) of at most `most` items of the domain with ids above `after` and up to `newest`, ascending."""
+        return self.connection.execute(
+            "SELECT id, name FROM items WHERE domain = ? AND id > ? AND id <= ? ORDER BY id LIMIT ?",
+            (domain, after, newest, most),
+        ).fetchall()
+
     def metadata(self, domain):
         """The Metadata of the domain of this id, as of now."""
         row = self.connection.execute(

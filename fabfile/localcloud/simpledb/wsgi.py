@@ -5,10 +5,14 @@ from http import HTTPStatus
 
 from .api import LARGEST_BODY, Request, is_simpledb, open_service
 
+FORMS = ("application/x-www-form-urlencoded", "application/json")  # of the query protocol and of the export API
 
-def application(folder, region="us-west-2"):
-    """A WSGI application that serves SimpleDB from the data in `folder`."""
-    return wrap(None, open_service(folder, region), always=True)
+
+def application(folder, region="us-west-2", **options):
+    """A WSGI application that serves SimpleDB from the data in `folder`; `options` are those of open_service."""
+    simpledb = open_service(folder, region, **options)
+    simpledb.start()
+    return wrap(None, simpledb, always=True)
 
 
 def wrap(application, simpledb, always=False):
@@ -48,6 +52,6 @@ def _request(environ):
 
 def _may_be_simpledb(environ):
     """Whether to look into the body: an upload to S3 must not be held in memory only to find that it is one."""
-    if not environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded"):
+    if not environ.get("CONTENT_TYPE", "").startswith(FORMS):
         return False
     return 0 < int(environ.get("CONTENT_LENGTH") or 0) <= LARGEST_BODY

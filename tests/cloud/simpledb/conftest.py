@@ -83,12 +83,16 @@ def select(client, domain):
 
 @pytest.fixture
 def start(tmp_path):
-    """start() runs the server alone, in a process of its own; gives the process and its URL."""
+    """start() runs the server alone, in a process of its own; gives the process and its URL.
+
+    No read is behind unless a test asks for it: its subject is another one.
+    """
     started = []
 
     def start(*options):
         command = [sys.executable, "-m", "fabfile.localcloud.simpledb", "--port", "0", "--data", str(tmp_path / "data")]
-        process = subprocess.Popen([*command, *options], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        lag = () if "--lag" in options else ("--lag", "0")
+        process = subprocess.Popen([*command, *lag, *options], cwd=ROOT, stdout=subprocess.PIPE, text=True)
         started.append(process)
         return process, process.stdout.readline().strip()
 
