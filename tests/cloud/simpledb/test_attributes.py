@@ -18,6 +18,19 @@ def test_replace_drops_the_earlier_values_of_that_name_only(client, domain, put,
     assert get("a") == ["a=1", "b=4", "b=5"]
 
 
+def test_of_mixed_flags_on_one_name_the_earlier_values_go_and_all_new_ones_stay(client, domain, put, get):
+    put("a", "n=old")
+    attributes = [{"Name": "n", "Value": "1"}, {"Name": "n", "Value": "2", "Replace": True}]
+    client.put_attributes(DomainName=domain, ItemName="a", Attributes=attributes)
+    assert get("a") == ["n=1", "n=2"]
+
+
+def test_attributes_come_grouped_by_name_with_ascending_values(client, domain, put):
+    put("a", "b=2", "a=x", "b=10", "a=é", "a=X", "b=1")
+    found = client.get_attributes(DomainName=domain, ItemName="a", ConsistentRead=True)["Attributes"]
+    assert found == pairs("a=X", "a=x", "a=é", "b=1", "b=10", "b=2")
+
+
 def test_names_and_values_are_case_sensitive_and_blanks_count(put, get):
     put("a", "Colour=Red", "colour=red", "colour= red ")
     assert get("a") == ["Colour=Red", "colour= red ", "colour=red"]
@@ -46,6 +59,13 @@ def test_delete_takes_a_value_a_name_or_the_whole_item(client, domain, put, get)
     client.delete_attributes(DomainName=domain, ItemName="a", Attributes=[{"Name": "size"}])
     assert get("a") == ["colour=blue", "weight=3"]
     client.delete_attributes(DomainName=domain, ItemName="a")
+    assert get("a") == []
+
+
+def test_an_empty_list_of_attributes_takes_the_whole_item(client, domain, put, get):
+    """What boto3 makes of it names no attribute; AWS does the same."""
+    put("a", "colour=red")
+    client.delete_attributes(DomainName=domain, ItemName="a", Attributes=[])
     assert get("a") == []
 
 

@@ -1,11 +1,11 @@
 """Expected on PutAttributes and DeleteAttributes."""
 
 from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import pytest
-from botocore.exceptions import ClientError
 
-from .asking import client_of, pairs, refusal
+from .asking import client_of, error_of, pairs, put_one, refusal
 
 HAS_RED = {"Name": "colour", "Value": "red", "Exists": True}
 HAS_NO_COLOUR = {"Name": "colour", "Exists": False}
@@ -14,6 +14,7 @@ IS_BLUE = "Conditional check failed. Attribute (colour) value is (blue) but was 
 IS_MULTI_VALUED = (
     "Attribute (colour) is multi-valued. Conditional check can only be performed on a single-valued attribute"
 )
+VALUE_EXISTS = "Conditional check failed. Attribute (colour) value exists"
 NEEDS_VALUE = "If Expected.Exists = True or unspecified, then Expected.Value has to be specified"
 
 CASES = [
@@ -36,7 +37,7 @@ CASES = [
     (
         ["colour=red"],
         HAS_NO_COLOUR,
-        ("ConditionalCheckFailed", 409, "Conditional check failed. Attribute (colour) value exists"),
+        ("ConditionalCheckFailed", 409, VALUE_EXISTS),
     ),
     (
         ["colour=red"],
@@ -48,6 +49,20 @@ CASES = [
         {"Name": "colour", "Exists": True},
         ("IncompleteExpectedValues", 400, NEEDS_VALUE),
     ),
+    (
+        ["colour=red"],
+        {"Name": "colour"},
+        ("IncompleteExpectedValues", 400, NEEDS_VALUE),
+    ),
+    (
+        ["colour=red", "colour=blue"],
+        HAS_NO_COLOUR,
+        ("ConditionalCheckFailed", 409, VALUE_EXISTS),
+    ),
+    (["colour=RED"], HAS_RED, ("ConditionalCheckFailed", 409, IS_BLUE.replace("blue", "RED"))),
+    (["colour="], HAS_NO_COLOUR, ("ConditionalCheckFailed", 409, VALUE_EXISTS)),
+    (["colour="], {"Name": "colour", "Value": ""}, None),
+    (["colour=red"], {"Exists": False}, ("MissingParameter", 400, "The request must contain the parameter Name")),
     (["colour=red"], {"Value": "red"}, ("MissingParameter", 400, "The request must contain the parameter Name")),
 ]
 
@@ -78,24 +93,35 @@ def test_a_delete_is_done_only_if_its_condition_holds(client, domain, put, get, 
         assert get("a") == []
 
 
-def test_of_many_who_want_a_name_exactly_one_gets_it(url, domain):
-    clients = [client_of(url) for _ in range(8)]
+CROWD = 50
+
+
+@pytest.mark.parametrize(
+    ("given", "condition", "change", "loser"),
+    [
+        ([], {"Expected.Exists": "false"}, {}, "value exists"),
+        (["version=0"], {"Expected.Value": "0"}, {"Attribute.1.Replace": "true"}, "but was expected (0)"),
+    ],
+    ids=["claim", "version"],
+)
+def test_of_many_at_the_same_moment_exactly_one_succeeds(ask, put, get, given, condition, change, loser):
+    if given:
+        put("alice", *given)
+    together = Barrier(CROWD)
 
     def claim(number):
-        try:
-            clients[number].put_attributes(
-                DomainName=domain,
-                ItemName="alice",
-                Attributes=pairs(f"owner={number}"),
-                Expected={"Name": "owner", "Exists": False},
-            )
-        except ClientError as error:
-            return error.response["Error"]["Code"]
-        return "taken"
+        write = put_one("version", f"by {number}", "alice") | change | {"Expected.Name": "version"} | condition
+        together.wait()
+        return ask(write, "POST")
 
-    with ThreadPoolExecutor(8) as executor:
-        outcomes = sorted(executor.map(claim, range(8)))
-    assert outcomes == ["ConditionalCheckFailed"] * 7 + ["taken"]
+    with ThreadPoolExecutor(CROWD) as executor:
+        answers = list(executor.map(claim, range(CROWD)))
+    winners = [number for number, (status, _) in enumerate(answers) if status == 200]
+    assert len(winners) == 1
+    assert get("alice") == [f"version=by {winners[0]}"]
+    refused = [error_of(answer) for answer in answers if answer[0] != 200]
+    assert {(status, code) for status, code, _ in refused} == {(409, "ConditionalCheckFailed")}
+    assert all(message.endswith(loser) for _, _, message in refused)
 
 
 def test_counting_with_an_expected_version_loses_nothing(url, domain, put, get):

@@ -164,6 +164,19 @@ def test_everything_else_comes_back_as_it_went_in(put, get, text):
     assert get(text) == [f"{text}={text}"]
 
 
+@pytest.mark.parametrize("encoded", ["item", "name", "value"])
+def test_each_element_of_a_select_is_in_base64_for_itself(ask, domain, encoded):
+    texts = {part: "\x01" if part == encoded else "plain" for part in ("item", "name", "value")}
+    ask(put_one(texts["name"], texts["value"], texts["item"]))
+    _, root = ask({"Action": "Select", "SelectExpression": f"select * from `{domain}`"})
+    item, attribute = root.find(f".//{NAMESPACE}Item")
+    marks = dict(zip(texts, (item, *attribute), strict=True))
+    assert {part: element.attrib for part, element in marks.items() if element.attrib} == {
+        encoded: {"encoding": "base64"}
+    }
+    assert {element.text for element in marks.values()} == {"AQ==", "plain"}
+
+
 def test_a_name_in_base64_leaves_its_value_alone(ask):
     ask(put_one("\x01", "plain"))
     _, root = ask({"Action": "GetAttributes", "ItemName": "a"})
@@ -187,6 +200,46 @@ def test_a_put_costs_with_the_cube_of_its_pairs(ask, pairs, usage):
     fields = {f"Attribute.{number}.{part}": f"x{number}" for number in range(pairs) for part in ("Name", "Value")}
     _, root = ask({"Action": "PutAttributes", "ItemName": "a", **fields}, "POST")
     assert float(root.findtext(f"*/{NAMESPACE}BoxUsage")) == pytest.approx(usage, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "usage"),
+    [
+        ({"Action": "CreateDomain", "DomainName": "cost"}, 0.0055590278),
+        ({"Action": "DeleteDomain", "DomainName": "cost"}, 0.0055590278),
+        ({"Action": "ListDomains"}, 0.0000071759),
+        ({"Action": "DomainMetadata"}, 0.0000071759),
+        ({"Action": "GetAttributes", "ItemName": "nobody"}, 0.0000093202),
+        ({"Action": "GetAttributes", "ItemName": "a"}, 0.0000093222),
+        ({"Action": "DeleteAttributes", "ItemName": "nobody"}, 0.0000219907),
+        ({"Action": "Select", "SelectExpression": "select itemName() from `%s`"}, 0.0000140080),
+    ],
+)
+def test_a_call_costs_what_aws_was_seen_to_charge(ask, domain, put, parameters, usage):
+    put("a", "n=1")
+    parameters = {name: text.replace("%s", domain) for name, text in parameters.items()}
+    _, root = ask(parameters)
+    assert float(root.findtext(f"*/{NAMESPACE}BoxUsage")) == pytest.approx(usage, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "usage"),
+    [({"Action": "PutAttributes"}, "0.0000219907"), ({"Action": "Select", "SelectExpression": "x"}, "0.0000137200")],
+)
+def test_a_refusal_costs_too(ask, parameters, usage):
+    _, root = ask(parameters)
+    assert root.findtext("Errors/Error/BoxUsage") == usage
+
+
+def test_a_request_without_any_credentials_is_served(ask):
+    """A local endpoint does not verify signatures, and so does not ask for one."""
+    assert ask({"Action": "ListDomains"})[0] == 200
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "OPTIONS", "PATCH"])
+def test_a_method_other_than_get_and_post_is_refused_by_name(ask, method):
+    message = f"The requested HTTP verb is not supported: {method}."
+    assert error_of(ask({"Action": "ListDomains"}, method)) == (400, "UnsupportedHttpVerb", message)
 
 
 def test_a_connection_serves_one_request_after_the_other(url):
