@@ -173,6 +173,7 @@ class Store:
     def _connect(self):
         connection = sqlite3.connect(self._path, timeout=30, isolation_level=None, check_same_thread=False)
         connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA journal_size_limit = 8388608")  # bytes: its size tells History when it began anew
         # The system keeps what a killed process has written; only a power cut could take the last moments back.
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.create_function("matches", 2, matches, deterministic=True)
