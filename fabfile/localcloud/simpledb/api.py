@@ -8,10 +8,9 @@ import time
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import parse_qsl
 
 from ..faults import Faults
-from . import export_api, usage, wire
+from . import export_api, urlencoded, usage, wire
 from .errors import Asked, Refused
 from .export_api import ExportApi, ExportRefused
 from .exporter import Exporter
@@ -203,16 +202,12 @@ def read_parameters(request):
     if not _PATH.fullmatch(request.path):
         raise Refused("InvalidURI", request.path)
     try:
-        pairs = _pairs(request.query)
+        pairs = urlencoded.pairs(request.query)
         if request.method == "POST":
-            pairs += _pairs(request.body.decode())
+            pairs += urlencoded.pairs(request.body.decode())
     except ValueError as error:
         raise Refused("InvalidHttpRequest", "parameters are not percent-encoded UTF-8") from error
     return dict(reversed(pairs))
-
-
-def _pairs(text):
-    return parse_qsl(text, keep_blank_values=True, errors="strict") if text else []
 
 
 def _domain_of(parameters):

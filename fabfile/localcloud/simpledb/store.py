@@ -4,7 +4,7 @@ import queue
 import sqlite3
 import threading
 import time
-from collections import Counter
+from collections import deque
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,11 @@ from pathlib import Path
 from .errors import Refused
 from .history import History
 from .like import matches
+from .writes import Job, pairs_of, write
+
+MOST_AT_ONCE = 64  # calls written in one transaction
+CACHE = 16 * 1024  # KiB of pages that a connection keeps
+LOG_PAGES = 3000  # pages of 4 KiB after which SQLite's log is brought into the file
 
 # `several` names the attributes that have, or once had, two values in one item: for all others a walk along the values
 # meets each item just once.
@@ -78,6 +83,7 @@ class Store:
         self._path = Path(folder) / "simpledb.sqlite"
         self._idle = queue.LifoQueue()
         self._turn = threading.Lock()
+        self._jobs = deque()
         self._writer = self._connect()
         self._writer.executescript(_SCHEMA)
         self.history = History(self._connect, lag, seed, clock)
@@ -112,15 +118,18 @@ class Store:
                 connection.execute("DELETE FROM domains WHERE id = ?", domain)
 
     def change(self, region, domain, changes):
-        """Apply every change (see changes.py) to its item, or none of them. Raises Refused."""
-        with self._writing() as connection:
-            row = _found(_domain(connection, region, domain))
-            tally = [0, 0, 0, 0]
-            for change in changes:
-                for place, amount in enumerate(_rewrite(connection, row[0], change)):
-                    tally[place] += amount
-            if any(tally):
-                self._add(connection, row[0], tally)
+        """Apply every change (see changes.py), each of another item, or none of them. Raises Refused.
+
+        Calls that wait for their turn are written in one transaction, in the order in which they came.
+        """
+        job = Job(region, domain, changes)
+        self._jobs.append(job)
+        while not job.done:
+            with self._turn:
+                if not job.done:
+                    self._write([self._jobs.popleft() for _ in range(min(len(self._jobs), MOST_AT_ONCE))])
+        if job.error:
+            raise job.error
 
     def overview(self):
         """Every domain of every region with its size, as plain dicts for a status."""
@@ -157,38 +166,56 @@ class Store:
             with self.history.state(region, name, domain) as connection:
                 yield (Snapshot(connection) if connection else present), domain
 
+    def _write(self, jobs):
+        """Make the changes of each job, or set its error."""
+        try:
+            with self._transaction() as connection:
+                for job in jobs:
+                    try:
+                        write(connection, job, self.limits)
+                    except Refused as refused:
+                        job.error = refused
+        except BaseException as error:
+            for job in jobs:
+                job.error = error
+            if not isinstance(error, Exception):
+                raise
+            if len(jobs) > 1:  # nothing is written, and what one of them has met is not for the others
+                for job in jobs:
+                    job.error = None
+                    self._write([job])
+        finally:
+            for job in jobs:
+                job.done = True
+
     @contextmanager
     def _writing(self):
-        with self._turn:
-            self.history.keep()
-            self._writer.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._writer
-                self._writer.execute("COMMIT")
-            except BaseException:
-                if self._writer.in_transaction:  # SQLite itself ends one that met a full disk
-                    self._writer.execute("ROLLBACK")
-                raise
+        with self._turn, self._transaction() as connection:
+            yield connection
+
+    @contextmanager
+    def _transaction(self):
+        self.history.keep()
+        self._writer.execute("BEGIN IMMEDIATE")
+        try:
+            yield self._writer
+            self._writer.execute("COMMIT")
+        except BaseException:
+            if self._writer.in_transaction:  # SQLite itself ends one that met a full disk
+                self._writer.execute("ROLLBACK")
+            raise
 
     def _connect(self):
         connection = sqlite3.connect(self._path, timeout=30, isolation_level=None, check_same_thread=False)
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA journal_size_limit = 8388608")  # bytes: its size tells History when it began anew
         # The system keeps what a killed process has written; only a power cut could take the last moments back.
         connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute(f"PRAGMA cache_size = {-CACHE}")
+        # Seldom enough that pages written again and again go to the file once; History counts on a short log.
+        connection.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
+        connection.execute(f"PRAGMA journal_size_limit = {LOG_PAGES * 4096}")
         connection.create_function("matches", 2, matches, deterministic=True)
         return connection
-
-    def _add(self, connection, domain, tally):
-        pairs, size = connection.execute(
-            "UPDATE domains SET items = items + ?, item_bytes = item_bytes + ?, pairs = pairs + ?,"
-            " value_bytes = value_bytes + ? WHERE id = ? RETURNING pairs, item_bytes + value_bytes",
-            (*tally, domain),
-        ).fetchone()
-        if tally[2] > 0 and pairs > self.limits.domain_pairs:
-            raise Refused("NumberDomainAttributesExceeded")
-        if tally[1] + tally[3] > 0 and size > self.limits.domain_bytes:
-            raise Refused("NumberDomainBytesExceeded")
 
 
 class Snapshot:
@@ -248,12 +275,7 @@ class Snapshot:
 
     def pairs_of(self, ids):
         """The sorted pairs of each of these items, by id."""
-        found = {id: [] for id in ids}
-        marks = ",".join("?" * len(found))
-        sql = f"SELECT item, name, value FROM pairs WHERE item IN ({marks}) ORDER BY item, name, value"
-        for id, name, value in self.connection.execute(sql, tuple(found)):
-            found[id].append((name, value))
-        return found
+        return pairs_of(self.connection, ids)
 
 
 def _domain(connection, region, name):
@@ -264,35 +286,3 @@ def _found(row):
     if row is None:
         raise Refused("NoSuchDomain")
     return row
-
-
-def _rewrite(connection, domain, change):
-    """Bring one item into its new state; return what that adds to the domain's items, their bytes, pairs, bytes."""
-    row = connection.execute("SELECT id FROM items WHERE domain = ? AND name = ?", (domain, change.item)).fetchone()
-    before = frozenset()
-    if row:
-        before = frozenset(connection.execute("SELECT name, value FROM pairs WHERE item = ?", row))
-    after = change.apply(before)
-    gone, new = before - after, after - before
-    if not gone and not new:
-        return 0, 0, 0, 0
-    id = row[0] if row else _insert(connection, domain, change.item)
-    if gone:
-        condition = "item = ? AND name = ? AND value = ?"
-        connection.executemany(f"DELETE FROM pairs WHERE {condition}", [(id, *pair) for pair in gone])
-    connection.executemany("INSERT INTO pairs VALUES (?, ?, ?, ?)", [(id, *pair, domain) for pair in new])
-    if len(names := Counter(name for name, _ in after)) < len(after):
-        marks = [(domain, name) for name, count in names.items() if count > 1]
-        connection.executemany("INSERT OR IGNORE INTO several VALUES (?, ?)", marks)
-    if not after:
-        connection.execute("DELETE FROM items WHERE id = ?", (id,))
-    items = bool(after) - bool(before)
-    return items, items * len(change.item.encode()), len(new) - len(gone), _value_bytes(new) - _value_bytes(gone)
-
-
-def _insert(connection, domain, name):
-    return connection.execute("INSERT INTO items (domain, name) VALUES (?, ?)", (domain, name)).lastrowid
-
-
-def _value_bytes(pairs):
-    return sum(len(value.encode()) for _, value in pairs)
