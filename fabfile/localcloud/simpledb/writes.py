@@ -1,0 +1,142 @@
+"""How changes of items come into the file: looked at, decided, and only then written, the whole call at once."""
+
+from collections import Counter
+from dataclasses import dataclass
+from functools import cache
+
+from .errors import Refused
+
+_ROWS_AT_ONCE = 256  # in one statement; a power of two
+
+
+@dataclass(eq=False)
+class Job:
+    """The changes (see changes.py) of one call, each of another item; `error` says why none of them was made."""
+
+    region: str
+    domain: str
+    changes: list
+    done: bool = False
+    error: BaseException | None = None
+
+
+@dataclass(frozen=True)
+class _Step:
+    """One item that will differ: its name, and its pairs before and after as frozensets."""
+
+    item: str
+    before: frozenset
+    after: frozenset
+
+
+def write(connection, job, limits):
+    """Make the job's changes, in the transaction that the connection is in. Raises Refused, and has written nothing."""
+    found = connection.execute(
+        "SELECT id, pairs, item_bytes + value_bytes FROM domains WHERE region = ? AND name = ?",
+        (job.region, job.domain),
+    ).fetchone()
+    if found is None:
+        raise Refused("NoSuchDomain")
+    domain, pairs, size = found
+    ids = _ids(connection, domain, [change.item for change in job.changes])
+    steps = _steps(connection, job.changes, ids)
+    if not steps:
+        return
+    tally = _tally(steps)
+    if tally[2] > 0 and pairs + tally[2] > limits.domain_pairs:
+        raise Refused("NumberDomainAttributesExceeded")
+    if tally[1] + tally[3] > 0 and size + tally[1] + tally[3] > limits.domain_bytes:
+        raise Refused("NumberDomainBytesExceeded")
+    connection.execute(
+        "UPDATE domains SET items = items + ?, item_bytes = item_bytes + ?, pairs = pairs + ?,"
+        " value_bytes = value_bytes + ? WHERE id = ?",
+        (*tally, domain),
+    )
+    ids |= _new_ids(connection, domain, [step.item for step in steps if step.item not in ids])
+    _write_pairs(connection, domain, steps, ids)
+
+
+def pairs_of(connection, ids):
+    """The sorted pairs of each of the items of these ids, by id."""
+    found = {id: [] for id in ids}
+    marks = ",".join("?" * len(found))
+    sql = f"SELECT item, name, value FROM pairs WHERE item IN ({marks}) ORDER BY item, name, value"
+    for id, name, value in connection.execute(sql, tuple(found)):
+        found[id].append((name, value))
+    return found
+
+
+def _ids(connection, domain, names):
+    marks = ",".join("?" * len(names))
+    return dict(
+        connection.execute(f"SELECT name, id FROM items WHERE domain = ? AND name IN ({marks})", (domain, *names))
+    )
+
+
+def _steps(connection, changes, ids):
+    there = pairs_of(connection, ids.values()) if ids else {}
+    steps = []
+    for change in changes:
+        before = frozenset(there[ids[change.item]]) if change.item in ids else frozenset()
+        after = change.apply(before)
+        if after != before:
+            steps.append(_Step(change.item, before, after))
+    return steps
+
+
+def _tally(steps):
+    """What the steps add to the domain's items, bytes of their names, pairs, bytes of their values."""
+    tally = [0, 0, 0, 0]
+    for step in steps:
+        items = bool(step.after) - bool(step.before)
+        tally[0] += items
+        tally[1] += items * len(step.item.encode())
+        tally[2] += len(step.after) - len(step.before)
+        tally[3] += _value_bytes(step.after - step.before) - _value_bytes(step.before - step.after)
+    return tally
+
+
+def _new_ids(connection, domain, names):
+    rows = [(domain, name) for name in names]
+    return dict(_insert(connection, "items (domain, name)", rows, " RETURNING name, id"))
+
+
+def _write_pairs(connection, domain, steps, ids):
+    gone = [(ids[step.item], *pair) for step in steps for pair in step.before - step.after]
+    new = [(ids[step.item], *pair, domain) for step in steps for pair in step.after - step.before]
+    if gone:
+        connection.executemany("DELETE FROM pairs WHERE item = ? AND name = ? AND value = ?", gone)
+    _insert(connection, "pairs", sorted(new))  # in the order of the table, so that neighbours are written together
+    several = set()
+    for step in steps:
+        if len(names := Counter(name for name, _ in step.after)) < len(step.after):
+            several |= {(domain, name) for name, count in names.items() if count > 1}
+    connection.executemany("INSERT OR IGNORE INTO several VALUES (?, ?)", several)
+    emptied = [(ids[step.item],) for step in steps if not step.after]
+    connection.executemany("DELETE FROM items WHERE id = ?", emptied)
+
+
+def _insert(connection, table, rows, returning=""):
+    """Insert rows of the same length; gives what the statements return.
+
+    Many rows in one statement: between two statements Python hands the processor to other threads, and it may take
+    5 ms until it is given back.
+    """
+    found, start, size = [], 0, _ROWS_AT_ONCE
+    while start < len(rows):
+        while size > len(rows) - start:
+            size //= 2
+        values = [value for row in rows[start : start + size] for value in row]
+        found += connection.execute(_insertion(table, size, len(rows[0]), returning), values)
+        start += size
+    return found
+
+
+@cache
+def _insertion(table, rows, columns, returning):
+    row = f"({','.join('?' * columns)})"
+    return f"INSERT INTO {table} VALUES {','.join([row] * rows)}{returning}"
+
+
+def _value_bytes(pairs):
+    return len("".join([value for _, value in pairs]).encode())
