@@ -92,6 +92,7 @@ def put(parameters):
     if not numbered:
         raise Refused("MissingParameter", text="No attributes")
     _need_names_and_values(numbered)
+    _refuse_old_flag(parameters)
     return _one_item(parameters, numbered, _attribute_to_put)
 
 
@@ -110,6 +111,8 @@ def put_batch(parameters):
         if not numbered:
             raise Refused("MissingParameter", text=f"No attributes for item ='{fields['ItemName']}'.")
         _need_names_and_values(numbered)
+    for fields, _ in batch:
+        _refuse_old_flag(fields)
     return _many_items(parameters, batch, _attribute_to_put)
 
 
@@ -199,9 +202,13 @@ def _matched(pattern, name):
     return match and (int(match[1]), *match.groups()[1:])
 
 
-def _one_item(parameters, numbered, to_attribute):
-    if "Replace" in parameters:
+def _refuse_old_flag(fields):
+    """It once stood beside the item's name; a deletion never had one, and ignores it as any unknown parameter."""
+    if "Replace" in fields:
         raise Refused("FeatureDeprecated")
+
+
+def _one_item(parameters, numbered, to_attribute):
     if len(numbered) > MOST_ATTRIBUTES:
         raise Refused("NumberSubmittedAttributesExceeded")
     item = _checked_item_name(parameters["ItemName"])
@@ -221,8 +228,6 @@ def _many_items(parameters, batch, to_attribute):
 
 
 def _batch_item(fields, numbered, to_attribute):
-    if "Replace" in fields:
-        raise Refused("FeatureDeprecated")
     name = _checked_item_name(fields["ItemName"])
     if len(numbered) > MOST_ATTRIBUTES:
         text = f"Too many attributes for item {name} in a single call. Up to 256 attributes per call allowed."

@@ -70,9 +70,11 @@ def test_a_batch_with_one_text_too_long_changes_nothing(ask, put, get, action, p
     assert (get("kept"), get("i")) == (["a=1"], [])
 
 
-@pytest.mark.parametrize("action", ["BatchPutAttributes", "BatchDeleteAttributes"])
-def test_the_old_place_of_the_replace_flag_is_refused_in_a_batch(ask, action):
-    assert error_of(ask({"Action": action, **ITEM, "Item.1.Replace": "true"}))[1] == "FeatureDeprecated"
+def test_the_old_place_of_the_replace_flag_is_refused_where_something_is_put(ask):
+    assert error_of(ask({**put_one(), "Replace": "true"}))[1] == "FeatureDeprecated"
+    assert error_of(ask({"Action": "BatchPutAttributes", **ITEM, "Item.1.Replace": "true"}))[1] == "FeatureDeprecated"
+    assert ask({"Action": "DeleteAttributes", "ItemName": "a", "Replace": "true"})[0] == 200
+    assert ask({"Action": "BatchDeleteAttributes", **ITEM, "Item.1.Replace": "true"})[0] == 200
 
 
 def test_a_wanted_name_that_is_too_long_is_refused(ask):
