@@ -2,16 +2,21 @@
 
 SimpleDB promises them only that they catch up, usually within a second. A program that forgets ConsistentRead where
 it needs it should fail here and not first on AWS.
+
+One older state is kept at a time. A write that finds none young enough opens a new one, so that what it writes is not
+seen at once; the state grows old and is let go. Several states, each opened before the last is gone, would be an
+unbroken chain of readers, and behind those SQLite never begins its log anew: it grew by 180 MB a second of writing.
 """
 
+import os
 import random
 import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-LAG = 0.0  # seconds, the usual one: "usually within a second"
-_PER_LAG = 10  # states kept at most; a busy writer must not open one for each write
+LAG = 1.0  # seconds, the usual one
+LARGEST_LOG = 32 * 1024 * 1024  # bytes of SQLite's log at which a state is let go before its time
 
 
 @dataclass(eq=False)
@@ -26,12 +31,14 @@ class _State:
 
 
 class History:
-    """Keeps states for up to `lag` seconds (0: none, and every read is consistent)."""
+    """Keeps a state for up to `lag` seconds (0: none, and every read is consistent)."""
 
-    def __init__(self, connect, lag=0.0, seed=0, clock=time.monotonic):
+    def __init__(self, connect, lag=0.0, seed=0, clock=time.monotonic, largest_log=LARGEST_LOG):
         """`connect()` opens a connection to the store; `seed` decides each domain's share of the lag."""
         self._connect, self._lag, self._seed, self._clock = connect, lag, seed, clock
-        self._states = []  # oldest first
+        self._largest_log, self._log = largest_log, None
+        self._opened = float("-inf")  # when the newest state was
+        self._states = []  # oldest first; more than one only while an old one is being read
         self._lock = threading.Lock()
 
     def __len__(self):
@@ -44,17 +51,30 @@ class History:
             return
         now = self._clock()
         with self._lock:
-            self._forget(now - self._lag)
-            if self._states and now - self._states[-1].since < self._lag / _PER_LAG:
-                if not new_domain:
-                    return
-                self._drop(self._states[-1:])  # it does not know the domain, and the new one serves the others
+            full = self._log_is_full()
+            if full or new_domain:  # a state that does not know the domain is of no use to it
+                self._drop(self._states)
+            elif now - self._opened < self._lag:
+                return
+            else:
+                self._drop(self._states)
+        if full:
+            return  # the next write begins the log anew, if nobody reads the old one
         connection = self._connect()
         connection.execute("BEGIN")
         # Only the first look fixes what a transaction sees.
         (newest,) = connection.execute("SELECT coalesce(max(id), 0) FROM domains").fetchone()
+        if self._log is None:
+            self._log = f"{connection.execute('PRAGMA database_list').fetchone()[2]}-wal"
         with self._lock:
+            self._opened = now
             self._states.append(_State(now, connection, newest))
+
+    def _log_is_full(self):
+        try:
+            return self._log is not None and os.stat(self._log).st_size > self._largest_log
+        except FileNotFoundError:
+            return False
 
     @contextmanager
     def state(self, region, name, domain):
@@ -86,9 +106,6 @@ class History:
         """Let go of every state."""
         with self._lock:
             self._drop(self._states)
-
-    def _forget(self, before):
-        self._drop([state for state in self._states if state.since < before])
 
     def _drop(self, states):
         gone = [state for state in states if not state.users]

@@ -70,11 +70,27 @@ def test_a_delete_is_seen_late_too(store, clock):
     assert get(store, "a") == []
 
 
-def test_a_busy_writer_keeps_few_states(store, clock):
+def test_a_busy_writer_keeps_one_state(store, clock):
     for number in range(500):
         put(store, "a", str(number))
         clock.now += 0.01
-    assert len(store.history) <= 11
+    assert len(store.history) == 1
+
+
+def test_a_busy_writer_does_not_let_the_log_grow_without_end(store, clock, tmp_path):
+    """SQLite begins its log anew only when no older state is being looked at."""
+    store.history = History(store._connect, 1.0, clock=clock, largest_log=14_000_000)
+    many = tuple(Attribute(f"n{number}", "x" * 1000, replace=True) for number in range(256))
+    sizes = []
+    for number in range(60):  # much more than that, within one lag
+        store.change("r", "here", [Put(f"item {number}", many)])
+        clock.now += 0.01
+        sizes.append((tmp_path / "simpledb.sqlite-wal").stat().st_size)
+    assert 14_000_000 < max(sizes) < 24_000_000
+    put(store, "a", "1")
+    clock.now += 2
+    put(store, "a", "2")
+    assert get(store, "a") == ["1"]
 
 
 def test_a_new_domain_is_there_at_once(store, clock):
@@ -117,6 +133,25 @@ def test_a_domain_takes_its_rate_of_writes_and_then_refuses(clock):
     throttle.take("r", "another")
     clock.now += 0.11
     throttle.take("r", "here")
+
+
+def test_a_rate_below_one_a_second_lets_one_through_at_a_time(clock):
+    throttle = Throttle(rate=0.5, clock=clock)
+    throttle.take("r", "here")
+    clock.now += 1
+    with pytest.raises(Refused):
+        throttle.take("r", "here")
+    clock.now += 1.1
+    throttle.take("r", "here")
+
+
+def test_a_rule_throttles_one_domain_and_leaves_the_others_alone(clock):
+    throttle = Throttle(rule=lambda action, domain: 1 if domain == "slow" else None, clock=clock)
+    throttle.take("r", "slow", "PutAttributes")
+    with pytest.raises(Refused):
+        throttle.take("r", "slow", "PutAttributes")
+    for _ in range(100):
+        throttle.take("r", "other", "PutAttributes")
 
 
 def test_without_a_rate_nothing_is_refused(clock):
