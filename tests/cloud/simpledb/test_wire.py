@@ -5,11 +5,9 @@ import http.client
 import socket
 from urllib.parse import urlencode, urlsplit
 
-import boto3
 import pytest
-from botocore.config import Config
 
-from .asking import NAMESPACE, error_of, put_one, refusal
+from .asking import NAMESPACE, error_of, put_one
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
@@ -279,16 +277,3 @@ def test_half_a_body_is_never_acted_on(url, domain, client):
         connection.shutdown(socket.SHUT_WR)
         assert connection.makefile("rb").read() == b""
     assert client.domain_metadata(DomainName=domain)["ItemCount"] == 0
-
-
-def test_an_export_is_refused_in_its_own_language(url):
-    exports = boto3.client(
-        "simpledbv2",
-        endpoint_url=url,
-        region_name="us-west-2",
-        aws_access_key_id="a",
-        aws_secret_access_key="b",
-        config=Config(retries={"total_max_attempts": 1}),
-    )
-    answer = refusal(exports.start_domain_export, domainName="any", s3Bucket="any")
-    assert answer == ("NotImplemented", 501, "Exports of domains are not part of this SimpleDB.")
