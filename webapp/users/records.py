@@ -104,13 +104,12 @@ class Records:
         if len(places) == 1:
             slot = self.slot(places[0], item, attempts)
             self._check(shard_map, slot)
-            # Copies that nobody has written to since become live while what was left is swept.
             return slot if slot.kind in (LIVE, COPY) else None
         before = None
         for _ in range(ROUNDS):
             pair = tuple(self.slot(place, item, attempts) for place in places)
             self._check(shard_map, *pair)
-            found = authority(*pair)
+            found = authority(*pair, shard_map.division)
             if found or not unclear(*pair) or pair == before:
                 return found
             before = pair
@@ -135,7 +134,10 @@ class Records:
     def _make(self, shard_map: ShardMap, item: str, values: dict[str, str], pair: list[Slot]) -> str:
         """Make it in the last slot of `pair`, as it was read; the first is closed before. Raises Taken, Changed."""
         self._check(shard_map, *pair)
-        found = authority(*pair) if len(pair) > 1 else next((slot for slot in pair if slot.kind in (LIVE, COPY)), None)
+        if len(pair) > 1:
+            found = authority(*pair, shard_map.division)
+        else:
+            found = pair[0] if pair[0].kind in (LIVE, COPY) else None
         if found:
             if plain(found.text) == values["version"]:
                 return found.home  # the first try's answer was lost

@@ -7,6 +7,7 @@ the number of shards is what the application was told. Its attributes:
     phase       `steady`; `moving` while users go from one set of shards to another; `sweeping` while what is left of
                 them in the old one is removed
     before, after   how many shards there were and will be; the same number when steady
+    division    the generation that began to move users, the same when they are moved back again
     lease       for how many seconds a map may be used after it was read
     since       when this generation began, in UTC
 
@@ -28,7 +29,7 @@ from webapp.users.shards import domain_of, item_hash
 
 STEADY, MOVING, SWEEPING = "steady", "moving", "sweeping"
 ITEM = "map"
-LEASE = 60.0  # seconds; an outage of the map's domain that is shorter by a third is not noticed
+LEASE = 30.0  # seconds; an outage of the map's domain that is shorter by a third is not noticed
 LONGEST = 4  # calls that one operation makes by the same map, each with all its retries
 RENEWED = 1 / 3  # of the lease, after which a map is asked for again
 BETWEEN = 1.0  # seconds between attempts to renew
@@ -41,6 +42,7 @@ class ShardMap:
     before: int
     after: int
     generation: int = 0
+    division: int = 0
     phase: str = STEADY
     lease: float = LEASE
     since: str = ""
@@ -49,7 +51,7 @@ class ShardMap:
     def read(cls, attributes: list[dict]) -> Self:
         """From the attributes of the item."""
         values = {each["Name"]: each["Value"] for each in attributes}
-        numbers = {name: int(values[name]) for name in ("before", "after", "generation")}
+        numbers = {name: int(values[name]) for name in ("before", "after", "generation", "division")}
         return cls(**numbers, phase=values["phase"], lease=float(values["lease"]), since=values["since"])
 
     def values(self) -> dict[str, str]:
@@ -79,14 +81,14 @@ def domain(prefix: str) -> str:
     return f"{prefix}-{ITEM}"
 
 
-def fetch(calls: Calls, prefix: str, count: int, attempts: int | None = None) -> ShardMap:
-    """The map as it is now; where none was ever written, a steady one of `count` shards. Raises Unavailable."""
+def fetch(calls: Calls, prefix: str, first: ShardMap, attempts: int | None = None) -> ShardMap:
+    """The map as it is now; `first` where none was ever written. Raises Unavailable."""
     try:
         answer = calls("get_attributes", domain(prefix), attempts, ItemName=ITEM, ConsistentRead=True)
     except NoDomain:
-        return ShardMap(count, count)
+        return first
     attributes = answer.get("Attributes")
-    return ShardMap.read(attributes) if attributes else ShardMap(count, count)
+    return ShardMap.read(attributes) if attributes else first
 
 
 def store(calls: Calls, prefix: str, old: ShardMap, new: ShardMap) -> ShardMap:
@@ -99,7 +101,7 @@ def store(calls: Calls, prefix: str, old: ShardMap, new: ShardMap) -> ShardMap:
     try:
         calls("put_attributes", domain(prefix), ItemName=ITEM, Attributes=attributes, Expected=expected)
     except Changed as changed:
-        if changed.tries == 1 or fetch(calls, prefix, old.count) != new:  # or our own first try, its answer lost
+        if changed.tries == 1 or fetch(calls, prefix, old) != new:  # or our own first try, its answer lost
             raise
     return new
 
@@ -107,8 +109,17 @@ def store(calls: Calls, prefix: str, old: ShardMap, new: ShardMap) -> ShardMap:
 class Maps:
     """The map as this process knows it, never older than its lease. Safe to use from many threads."""
 
-    def __init__(self, calls: Calls, prefix: str, count: int, clock: Callable[[], float] = time.monotonic):
-        self._calls, self._prefix, self._count, self._clock = calls, prefix, count, clock
+    def __init__(
+        self,
+        calls: Calls,
+        prefix: str,
+        count: int,
+        lease: float = LEASE,
+        clock: Callable[[], float] = time.monotonic,
+    ):
+        """`count` shards, and a `lease` in seconds, hold as long as no map was ever written."""
+        self._calls, self._prefix, self._clock = calls, prefix, clock
+        self.first = ShardMap(count, count, lease=lease)
         self._known: tuple[ShardMap, float] | None = None
         self._tried = 0.0
         self._turn = threading.Lock()
@@ -149,6 +160,6 @@ class Maps:
 
     def _ask(self, attempts=None):
         asked = self._clock()
-        found = fetch(self._calls, self._prefix, self._count, attempts)
+        found = fetch(self._calls, self._prefix, self.first, attempts)
         self._known = found, asked
         return found

@@ -4,14 +4,15 @@ A name that moves has two slots: the item of that name in the domain it leaves, 
 attribute `version` of a slot says what it is:
 
     0000000003.5f0c…        live: this is the account
-    copy VERSION            a copy of what the other slot had at VERSION
+    copy D VERSION          a copy of what the other slot had at VERSION, made by division D
     moved G VERSION RANDOM  was live at VERSION; generation G of the shard map moved it to the other slot
     closed G RANDOM         there is nothing here, and since generation G nothing may be made here
     gone RANDOM             the account was deleted here
 
 A slot is the account if it is live, or if it is a copy of VERSION and the other slot has moved at VERSION: one write,
 to `moved`, hands the account over, and whoever still writes to the old slot fails at his condition. Of two slots at
-most one is the account.
+most one is the account. A copy is live once its division has ended: what it was copied from is gone then, and so are
+the copies of what was deleted on the way.
 """
 
 import secrets
@@ -21,9 +22,9 @@ from typing import Self
 LIVE, COPY, MOVED, CLOSED, GONE, ABSENT = "live", "copy", "moved", "closed", "gone", "absent"
 
 
-def new_copy(version: str) -> str:
+def new_copy(division: int, version: str) -> str:
     """The version of a copy of what is live, or a copy, at `version`."""
-    return f"{COPY} {plain(version)}"
+    return f"{COPY} {division} {plain(version)}"
 
 
 def new_moved(generation: int, version: str) -> str:
@@ -43,15 +44,15 @@ def new_gone() -> str:
 
 def plain(version: str) -> str:
     """The account's own version, whether its slot is live or a copy."""
-    return version.removeprefix(f"{COPY} ")
+    return version.rpartition(" ")[2]
 
 
 @dataclass(frozen=True)
 class Slot:
     """One item as read from one domain.
 
-    `text` is its version as stored (a condition's value), `of` the account's version that a copy or a moved slot names,
-    `pairs` all its (name, value) pairs but the version.
+    `text` is its version as stored (a condition's value), `of` the account's version that a live, copied or moved slot
+    names, `generation` what barred it or the division that copied it, `pairs` all (name, value) pairs but the version.
     """
 
     home: str
@@ -71,8 +72,8 @@ class Slot:
         rest = tuple(pair for pair in pairs if pair[0] != "version")
         word, *more = text.split(" ")
         match word, more:
-            case "copy", [version]:
-                return cls(home, COPY, text, version, pairs=rest)
+            case "copy", [division, version]:
+                return cls(home, COPY, text, version, int(division), rest)
             case "moved", [generation, version, _]:
                 return cls(home, MOVED, text, version, int(generation), rest)
             case "closed", [generation, _]:
@@ -87,10 +88,12 @@ class Slot:
         return self.kind in (MOVED, CLOSED)
 
 
-def authority(first: Slot, second: Slot) -> Slot | None:
-    """The slot of the two that is the account, or None."""
+def authority(first: Slot, second: Slot, division: int) -> Slot | None:
+    """The slot of the two that is the account, or None; `division` is the one that is under way."""
     for one, other in ((first, second), (second, first)):
-        if one.kind == LIVE or (one.kind == COPY and other.kind == MOVED and other.of == one.of):
+        if one.kind == LIVE or (one.kind == COPY and one.generation < division):
+            return one
+        if one.kind == COPY and other.kind == MOVED and other.of == one.of:
             return one
     return None
 

@@ -14,7 +14,7 @@ from webapp.users.calls import ATTEMPTS, Calls, connect
 from webapp.users.claims import Claims
 from webapp.users.errors import Changed, EmailTaken, NameTaken, StoreError, Unavailable
 from webapp.users.records import ROUNDS, Records, Taken, check
-from webapp.users.shardmap import Maps
+from webapp.users.shardmap import LEASE, Maps
 from webapp.users.shards import SHARDS, canonical, claim
 from webapp.users.slots import plain
 
@@ -34,15 +34,22 @@ class AccountStore:
     """The accounts of one stage. Safe to use from many threads."""
 
     def __init__(
-        self, client, prefix: str, count: int = SHARDS, now: Callable[[], datetime] = lambda: datetime.now(UTC), **calls
+        self,
+        client,
+        prefix: str,
+        count: int = SHARDS,
+        lease: float = LEASE,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        **calls,
     ):
         """The domains are called by `prefix`; `count` is how many there are until the shard map says otherwise.
 
-        `calls` are the arguments of Calls: how often, how long and with what pauses a call is tried again.
+        `lease` is as in the map; `calls` are the arguments of Calls: how often, how long and with what pauses a call is
+        tried again.
         """
         self.now = now
         self.calls = Calls(client, **calls)
-        self.maps = Maps(self.calls, prefix, count, self.calls.clock)
+        self.maps = Maps(self.calls, prefix, count, lease, self.calls.clock)
         self.records = Records(self.calls, self.maps, prefix)
         self.claims = Claims(self.records, self._of_item, now)
 

@@ -159,14 +159,14 @@ def _present(records: Records, shard_map: ShardMap, home: str, items: list) -> l
         places = shard_map.places(item, records.prefix)
         if home not in places:
             continue  # left over from an earlier division, or nobody's
-        if slot.kind == LIVE or (slot.kind == COPY and len(places) == 1):
+        if slot.kind == LIVE or (slot.kind == COPY and (len(places) == 1 or slot.generation < shard_map.division)):
             found.append((item, slot))
         elif len(places) > 1:
             there = places[0] if places[1] == home else places[1]
             elsewhere.setdefault(there, {})[item] = slot
     for there, left in elsewhere.items():
         for item, slot in those(records, there, list(left)).items():
-            if account := authority(left[item], slot):
+            if account := authority(left[item], slot, shard_map.division):
                 found.append((item, account))
     return found
 
