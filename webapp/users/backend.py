@@ -1,51 +1,68 @@
 """Django's authentication backend on the account store."""
 
 from asgiref.sync import sync_to_async
+from django.contrib.auth import get_user_model
 from django.contrib.auth.backends import BaseBackend
 from django.views.decorators.debug import sensitive_variables
 
 from webapp.users import accounts
-from webapp.users.models import COLUMN_LENGTH, User
+from webapp.users.account import Account
 
 
 class SimpleDBBackend(BaseBackend):
     """Signs in whoever SimpleDB knows by exactly this name and password; permissions are ModelBackend's.
 
     A store that is out of reach raises Unavailable: that is no wrong password, and no signal says it was one.
+    The user model may be any whose USERNAME_FIELD is the account's name. Only ours gives a session its end when the
+    password changes in SimpleDB, and tells a name registered anew from the one before; it has `for_account` for that.
     """
 
-    @sensitive_variables("password", "credentials")
+    @sensitive_variables()
     def authenticate(self, request, username=None, password=None, **credentials):
         """The user, or None. The first sign-in makes his row in MySQL; later ones write nothing there."""
         if username is None:
-            username = credentials.get(User.USERNAME_FIELD)
+            username = credentials.get(get_user_model().USERNAME_FIELD)
         if username is None or password is None:
             return None
-        return self._row(accounts.prove(username, password))
+        return self.user_of(accounts.prove(username, password))
 
-    @sensitive_variables("password", "credentials")
+    @sensitive_variables()
     async def aauthenticate(self, request, username=None, password=None, **credentials):
         """As authenticate. The hash is computed in a thread of its own, the row read in the one for databases."""
         if username is None:
-            username = credentials.get(User.USERNAME_FIELD)
+            username = credentials.get(get_user_model().USERNAME_FIELD)
         if username is None or password is None:
             return None
         account = await sync_to_async(accounts.prove, thread_sensitive=False)(username, password)
-        return await sync_to_async(self._row)(account)
+        return await sync_to_async(self.user_of)(account)
 
     def get_user(self, user_id):
         """The user of a session with his account as it is now; None once he was deleted or locked out."""
-        user = User.objects.filter(pk=user_id).first()
-        if user is None or not user.is_active or user.account is None or not user.account.active:
+        try:
+            user = get_user_model()._default_manager.filter(pk=user_id).first()
+        except (TypeError, ValueError, OverflowError):  # no key this model could have given
             return None
-        return user
+        if user is None or not may_enter(user):
+            return None
+        account = user.account if hasattr(user, "account") else accounts.find(user.get_username())
+        return user if account is not None and account.active else None
 
     async def aget_user(self, user_id):
         """As get_user."""
         return await sync_to_async(self.get_user)(user_id)
 
-    def _row(self, account):
-        if account is None or len(account.name) > COLUMN_LENGTH:
+    def user_of(self, account: Account | None):
+        """The user whose account this is, made now if he is here for the first time; None if he may not enter."""
+        if account is None:
             return None
-        user = User.objects.for_account(account)
-        return user if user.is_active else None
+        manager = get_user_model()._default_manager
+        if hasattr(manager, "for_account"):
+            user = manager.for_account(account)
+        else:
+            user, _ = manager.get_or_create(**{get_user_model().USERNAME_FIELD: account.name})
+        return user if user and may_enter(user) else None
+
+
+def may_enter(user) -> bool:
+    """Whether the row lets him in; a model without the flag keeps nobody out."""
+    return getattr(user, "is_active", True)

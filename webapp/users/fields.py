@@ -4,10 +4,12 @@ from django.db import models
 
 
 class AccountField(models.CharField):
-    """Django's commands and checks find it among the model's fields; its value comes and goes by the property given."""
+    """Django's commands, forms and checks find it among the model's fields; its value comes and goes by the property
+    given.
+    """
 
     def __init__(self, verbose_name: str, access: property, **options):
-        super().__init__(verbose_name, editable=False, **options)
+        super().__init__(verbose_name, **options)
         self.access = access
 
     def get_attname_column(self):

@@ -3,7 +3,7 @@
 import logging
 from datetime import UTC, datetime, timedelta
 
-from webapp.users import accounts
+from webapp.users import accounts, tokens
 from webapp.users.account import moment
 from webapp.users.store import StoreError
 
@@ -19,7 +19,7 @@ def note(sender, user, **_):
     if account is None:
         return
     last = moment(account.last_login)
-    if last and datetime.now(UTC) - last < GRAIN:
+    if last and datetime.now(UTC) - last < GRAIN and not tokens.outstanding(account):
         return
     try:
         user.account = accounts.store().touch(account)

@@ -1,16 +1,21 @@
 """The user's row in MySQL: what other tables point to. Who he is and his password are in SimpleDB."""
 
+from datetime import datetime
+
 from asgiref.sync import sync_to_async
 from django.conf import settings
-from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
-from django.contrib.auth.hashers import make_password
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.hashers import check_password, make_password
 from django.contrib.auth.models import PermissionsMixin
+from django.contrib.auth.models import UserManager as DjangoUserManager
+from django.core.mail import send_mail
+from django.core.validators import validate_email
 from django.db import models, transaction
-from django.utils.crypto import constant_time_compare, salted_hmac
+from django.utils.crypto import salted_hmac
 from django.views.decorators.debug import sensitive_variables
 
 from webapp.users import accounts
-from webapp.users.account import Account, moment
+from webapp.users.account import Account, moment, timestamp
 from webapp.users.fields import AccountField
 from webapp.users.shards import InvalidName
 from webapp.users.store import Changed
@@ -19,25 +24,28 @@ NAME_LENGTH = 150  # characters, for a name given here
 COLUMN_LENGTH = 255  # characters; other clients of SimpleDB may give longer names than we do
 
 
-class UserManager(BaseUserManager):
-    """Finds and makes rows; a user made here gets his account in SimpleDB first."""
+class UserManager(DjangoUserManager):
+    """Finds and makes rows; a user made here gets his account in SimpleDB first.
 
-    @sensitive_variables("password")
-    def create_user(self, username: str, email: str = "", password: str | None = None, **fields) -> "User":
-        """A new account and its row. Without a password nobody can sign in. Raises NameTaken, InvalidName."""
+    `create_user` and its kin raise NameTaken, EmailTaken, InvalidName, Unavailable. Without a password nobody can sign
+    in.
+    """
+
+    use_in_migrations = False
+
+    @sensitive_variables()
+    def _create_user_object(self, username, email, password, **fields):
+        if not username:
+            raise InvalidName("a name must not be empty")
         name = self.model.normalize_username(username)
         user = self.model(username=name, email=self.normalize_email(email), **fields)
         user.set_password(password)
-        user.save(using=self._db)
         return user
 
-    @sensitive_variables("password")
-    def create_superuser(self, username: str, email: str = "", password: str | None = None, **fields) -> "User":
-        """A new account whose row may do everything here."""
-        return self.create_user(username, email, password, **{"is_staff": True, "is_superuser": True, **fields})
-
-    def for_account(self, account: Account) -> "User":
-        """The row of this account, made now if he is here for the first time."""
+    def for_account(self, account: Account) -> "User | None":
+        """The row of this account, made now if he is here for the first time; None for a name no row can hold."""
+        if len(account.name) > COLUMN_LENGTH:
+            return None
         user = self.filter(account_id=account.id).first() or self._first_seen(account)
         user.account = account
         return user
@@ -54,32 +62,43 @@ class UserManager(BaseUserManager):
             namesake.retire()
 
     def get_by_natural_key(self, username):
-        """The row alone: ModelBackend asks for it to check a password, and a row knows none."""
+        """The user of exactly this name. A text that can be nobody's name is asked of no database."""
         if not accounts.is_text(username):
             raise self.model.DoesNotExist
-        user = super().get_by_natural_key(username)
-        user.row_alone = True
-        return user
+        return super().get_by_natural_key(username)
 
     async def aget_by_natural_key(self, username):
         """As get_by_natural_key."""
         return await sync_to_async(self.get_by_natural_key)(username)
 
 
-class User(AbstractBaseUser, PermissionsMixin):
-    """One user of this application. `password`, `email` and `last_login` are read from his account, when asked for.
+class RowManager(UserManager):
+    """What Django uses where it names no manager: ModelBackend asks it for a row to check a password, and a row knows
+    none. Without this each sign-in that our own backend refused would be tried, read and hashed a second time.
+    """
 
-    `set_password` followed by `save`, Django's way of changing a password, writes to the account; nothing of it is
-    stored here. `is_active` locks him out of this application only, the account's own flag locks him out everywhere.
+    def get_by_natural_key(self, username):
+        """The row alone, which no password opens."""
+        user = super().get_by_natural_key(username)
+        user.row_alone = True
+        return user
+
+
+class User(AbstractBaseUser, PermissionsMixin):
+    """One user of this application. `password`, `email` and `last_login` are his account's, read when asked for.
+
+    Setting them and `save`, Django's way, writes to the account; nothing of it is stored here. `is_active` locks him
+    out of this application only, the account's own flag locks him out everywhere. `delete` deletes the account too.
     """
 
     # Compared byte for byte, as SimpleDB does: MySQL's usual collations take `alice`, `ALICE` and `alicé` for one.
     username = models.CharField(max_length=COLUMN_LENGTH, unique=True, db_collation="utf8mb4_bin")
     account_id = models.CharField(max_length=32, unique=True, editable=False)
-    is_active = models.BooleanField(default=True)
-    is_staff = models.BooleanField(default=False)
+    is_active = models.BooleanField("active here", default=True)
+    is_staff = models.BooleanField("may use the administration", default=False)
     first_seen = models.DateTimeField(auto_now_add=True)
 
+    rows = RowManager()  # the first is Django's default
     objects = UserManager()
 
     USERNAME_FIELD = "username"
@@ -89,44 +108,77 @@ class User(AbstractBaseUser, PermissionsMixin):
     row_alone = False
     _encoded = None
     _email = None
+    _last_login = None
+    _stored_name = None
+
+    @classmethod
+    def from_db(cls, *args):
+        """A user as his row says; the name is remembered, since it is not to change."""
+        user = super().from_db(*args)
+        user._stored_name = user.__dict__.get("username")
+        return user
 
     @property
     def account(self) -> Account | None:
         """The account behind this row as it was when first asked for, or None when it has been deleted."""
         if "account" not in self.__dict__:
-            found = accounts.find(self.username) if self.account_id else None
-            self.__dict__["account"] = found if found and found.id == self.account_id else None
+            self.__dict__["account"] = self._read_account() if self.account_id else None
         return self.__dict__["account"]
 
     @account.setter
     def account(self, account: Account) -> None:
         self.__dict__["account"] = account
 
+    def _read_account(self) -> Account | None:
+        found = accounts.find(self._stored_name or self.username)
+        return found if found and found.id == self.account_id else None
+
+    @sensitive_variables()
     def _read_password(self) -> str:
+        if self._password is not None and self._encoded is None:
+            self._encoded = make_password(self._password)
+        if self._encoded is not None:
+            return self._encoded
         return self.account.password if self.account else "!"
 
     def _note_password(self, encoded: str) -> None:
-        self._encoded = encoded
+        self._password, self._encoded = None, encoded
 
     def _read_email(self) -> str:
         if self._email is not None:
             return self._email
         return self.account.email if self.account else ""
 
-    def _note_email(self, email: str) -> None:
-        self._email = email
+    def _note_email(self, email: str | None) -> None:
+        self._email = email or ""
+
+    def _read_last_login(self) -> datetime | None:
+        if self._last_login is not None:
+            return self._last_login
+        return moment(self.account.last_login) if self.account else None
+
+    def _note_last_login(self, at: datetime | None) -> None:
+        self._last_login = at
 
     # The encoded hash, and an unusable one when there is no account; what is set here is stored by `save`.
     password = AccountField("password", property(_read_password, _note_password), max_length=128)
-    email = AccountField("e-mail address", property(_read_email, _note_email), max_length=254, blank=True)
+    email = AccountField(
+        "e-mail address",
+        property(_read_email, _note_email),
+        max_length=254,
+        blank=True,
+        validators=[validate_email],
+    )
+    # When he last signed in, to within the hour, or None.
+    last_login = AccountField("last sign-in", property(_read_last_login, _note_last_login), max_length=32, blank=True)
 
-    @property
-    def last_login(self):
-        """When he last signed in, to within the hour, or None."""
-        return moment(self.account.last_login) if self.account else None
-
+    @sensitive_variables()
     def set_password(self, raw_password: str | None) -> None:
-        """Remember what `save` shall hash and store; None for a password that nobody can enter."""
+        """Remember what `save` shall store; None for a password that nobody can enter.
+
+        Hashed only when the hash is asked for: ModelBackend sets a password on an empty user for each unknown name,
+        and one run of the hasher was spent on that name already.
+        """
         self._password = raw_password
         self._encoded = None if raw_password is not None else make_password(None)
 
@@ -137,12 +189,12 @@ class User(AbstractBaseUser, PermissionsMixin):
     @sensitive_variables()
     def check_password(self, raw_password: str | None) -> bool:
         """Whether this is his password now; one read and one run of the hasher."""
-        if self._password is not None:
-            return constant_time_compare(raw_password, self._password)
+        if self._password is not None or self._encoded is not None:
+            return check_password(raw_password, self.password)
         if self.row_alone:
             return False
-        account = accounts.find(self.username)
-        if account is None or account.id != self.account_id:
+        account = self._read_account()
+        if account is None:
             return False
         proven = accounts.verify(account, raw_password)
         if proven:
@@ -153,51 +205,72 @@ class User(AbstractBaseUser, PermissionsMixin):
         """As check_password; the hash is computed in a thread, never on the event loop."""
         return await sync_to_async(self.check_password, thread_sensitive=False)(raw_password)
 
+    def email_user(self, subject, message, from_email=None, **options):
+        """Send him a mail."""
+        send_mail(subject, message, from_email, [self.email], **options)
+
+    @sensitive_variables()
     def save(self, *args, **kwargs):
         """Write a new password or address to the account, then the row.
 
-        Raises NameTaken, InvalidName, Changed, Unavailable. A row that is not saved has no account yet: it gets one.
+        Raises NameTaken, EmailTaken, InvalidName, Changed, Unavailable; nothing is forgotten then, and `save` may be
+        called again. A row that is not saved has no account yet: it gets one.
         """
         if kwargs.get("update_fields") is not None:
-            kwargs["update_fields"] = [name for name in kwargs["update_fields"] if name not in ("password", "email")]
+            kept = {"password", "email", "last_login"}
+            kwargs["update_fields"] = [name for name in kwargs["update_fields"] if name not in kept]
         if self.account_id:
             self._change_account()
             super().save(*args, **kwargs)
-            return
+        else:
+            self._make_account()
+            with transaction.atomic(using=kwargs.get("using")):
+                type(self).objects.db_manager(kwargs.get("using")).free_name(self.account)
+                super().save(*args, **kwargs)
+        self._stored_name = self.username
+
+    def _make_account(self) -> None:
         if len(self.username) > COLUMN_LENGTH:
             raise InvalidName(f"a name must not be longer than {COLUMN_LENGTH} characters")
-        self.account = accounts.store().create(self.username, self._new_hash() or make_password(None), self.email)
+        encoded = make_password(None) if self._password is None and self._encoded is None else self.password
+        self.account = accounts.store().create(self.username, encoded, self._email or "")
         self.account_id = self.account.id
-        with transaction.atomic(using=kwargs.get("using")):
-            type(self).objects.db_manager(kwargs.get("using")).free_name(self.account)
-            super().save(*args, **kwargs)
+        self._encoded = self._email = None
 
-    @sensitive_variables("encoded")
     def _change_account(self) -> None:
-        encoded = self._new_hash()
-        if encoded is None and self._email is None:
-            return
-        if self.account is None:
+        if self._stored_name not in (None, self.username):
+            raise InvalidName("a name cannot be changed: the account in SimpleDB and its domain go by it")
+        changes = self._changes()
+        if changes and self.account is None:
             raise Changed(f"the account of {self.username} was deleted")
+        encoded = changes.pop("password", None)
         if encoded is not None:
             self.account = accounts.store().change_password(self.account, encoded)
-        if self._email not in (None, self.account.email):
-            self.account = accounts.store().change(self.account, email=self._email)
-        self._email = None
+            self._encoded = None
+        if any(getattr(self.account, name) != value for name, value in changes.items()):
+            self.account = accounts.store().change(self.account, **changes)
+        self._email = self._last_login = None
 
-    def _new_hash(self) -> str | None:
-        """The hash of a password that was set and is not stored yet; Django's `save` forgets the password itself."""
-        encoded, self._encoded = self._encoded, None
-        return encoded if self._password is None else make_password(self._password)
+    def _changes(self) -> dict[str, str]:
+        """What was set and is not stored yet. Django's own `save` forgets the password that was set, later."""
+        changes = {}
+        if self._password is not None or self._encoded is not None:
+            changes["password"] = self.password
+        if self._email is not None:
+            changes["email"] = self._email
+        if self._last_login is not None:
+            changes["last_login"] = timestamp(self._last_login)
+        return changes
 
     def refresh_from_db(self, *args, **kwargs):
-        """Read the row again, and forget the account that was read."""
+        """Read the row again, and forget the account that was read and what was set and not saved."""
         self.__dict__.pop("account", None)
+        self._password = self._encoded = self._email = self._last_login = None
         super().refresh_from_db(*args, **kwargs)
 
     def retire(self) -> None:
         """Give the name free: its account was deleted and somebody else has registered it, who inherits nothing."""
-        self.username = f"{self.account_id} (gone)"
+        self.username = self._stored_name = f"{self.account_id} (gone)"
         self.is_active = False
         self.save(update_fields=["username", "is_active"])
 

@@ -3,8 +3,8 @@
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 
-from webapp.users.forms import check_name
 from webapp.users.models import User
+from webapp.users.names import check_name
 from webapp.users.passwords import ask_twice
 from webapp.users.store import StoreError
 
