@@ -2,17 +2,34 @@
 
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Self
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, FilePath, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 ROOT = Path(__file__).resolve().parent.parent
 
+MAIL_PORTS = {"smtp": 587, "smtps": 465}  # TLS begun by STARTTLS, and TLS from the first byte
+LOOPBACK = ("localhost", "127.0.0.1", "::1")  # a mail server on this machine needs no TLS
+
 Words = Annotated[tuple[str, ...], NoDecode]
 Secrets = Annotated[tuple[SecretStr, ...], NoDecode]
+
+
+@dataclass(frozen=True)
+class Mail:
+    """How mail is sent, in the words of Django's settings; what a backend does not use is empty."""
+
+    backend: str
+    folder: str = ""
+    host: str = ""
+    port: int = 0
+    user: str = ""
+    starttls: bool = False
+    tls: bool = False
 
 
 class Environment(BaseSettings):
@@ -44,6 +61,11 @@ class Environment(BaseSettings):
     aws_region: str
     user_domains: str = Field(pattern=r"^[a-zA-Z0-9_.-]{1,252}$")
     user_shards: int = Field(16, ge=1, le=256)
+    exact_names: bool = True
+
+    email_url: str = "console:"
+    email_password: SecretStr = SecretStr("")
+    email_from: str = ""
 
     bind: str = "127.0.0.1:8000"
     workers: int = Field(2, ge=1, le=64)
@@ -71,6 +93,20 @@ class Environment(BaseSettings):
             raise ValueError("leave the password out: it belongs into REDIS_PASSWORD")
         return value
 
+    @field_validator("email_url")
+    @classmethod
+    def _known_way_to_send(cls, value: str) -> str:
+        url = urlsplit(value)
+        if url.password:
+            raise ValueError("leave the password out: it belongs into EMAIL_PASSWORD")
+        if not (
+            value == "console:"
+            or (url.scheme == "file" and not url.netloc and url.path.startswith("/"))
+            or (url.scheme in MAIL_PORTS and url.hostname and not url.path.strip("/"))
+        ):
+            raise ValueError("write it as smtp://USER@HOST:587, smtps://USER@HOST:465, file:///FOLDER or console:")
+        return value
+
     @model_validator(mode="after")
     def _http_only_on_purpose(self) -> Self:
         if not self.https and not self.allow_http:
@@ -86,6 +122,22 @@ class Environment(BaseSettings):
     def hosts(self) -> list[str]:
         """The host names we answer to: the public one and any others that were named."""
         return [urlsplit(self.public_url).hostname, *self.allowed_hosts]
+
+    @property
+    def mail(self) -> Mail:
+        """How mail is sent."""
+        url = urlsplit(self.email_url)
+        if url.scheme not in MAIL_PORTS:
+            kind = {"console": "console", "file": "filebased"}[url.scheme]
+            return Mail(f"django.core.mail.backends.{kind}.EmailBackend", folder=url.path)
+        return Mail(
+            backend="webapp.mail.BackgroundSMTP",
+            host=url.hostname,
+            port=url.port or MAIL_PORTS[url.scheme],
+            user=unquote(url.username or ""),
+            starttls=url.scheme == "smtp" and url.hostname not in LOOPBACK,
+            tls=url.scheme == "smtps",
+        )
 
     @classmethod
     def read(cls) -> Self:

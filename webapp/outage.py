@@ -30,8 +30,20 @@ def store_away(error: BaseException) -> str | None:
 
 def try_again(store: str, error: BaseException) -> HttpResponse:
     """The 503 page. It is rendered without the request, whose user and session may be what cannot be had."""
+    note_outage(store, error)
+    return answer_later(HttpResponse(render_to_string("503.html")))
+
+
+def note_outage(store: str, error: BaseException) -> None:
+    """One line in the log, without a traceback: the store is at fault and not the code."""
     log.error("%s is out of reach: %s: %s", store, type(error).__name__, error)
-    return HttpResponse(render_to_string("503.html"), status=503, headers={"Retry-After": str(RETRY_AFTER)})
+
+
+def answer_later(response: HttpResponse) -> HttpResponse:
+    """The same page as a 503 that says when to come back."""
+    response.status_code = 503
+    response.headers["Retry-After"] = str(RETRY_AFTER)
+    return response
 
 
 class OutageMiddleware:

@@ -1,9 +1,10 @@
 """Every address of the application; /healthz and /readyz are answered before, by HealthMiddleware."""
 
+from django.contrib import admin
 from django.urls import path
 
 from webapp.health.views import home
-from webapp.users.views import ChangePassword, SignIn, SignOut, SignUp
+from webapp.users.views import AskReset, ChangePassword, Reset, ResetAsked, SignIn, SignOut, SignUp
 
 urlpatterns = [
     path("", home, name="home"),
@@ -11,4 +12,8 @@ urlpatterns = [
     path("sign-in/", SignIn.as_view(), name="sign-in"),
     path("sign-out/", SignOut.as_view(), name="sign-out"),
     path("password/", ChangePassword.as_view(), name="change-password"),
+    path("password/forgotten/", AskReset.as_view(), name="ask-reset"),
+    path("password/forgotten/sent/", ResetAsked.as_view(), name="reset-asked"),
+    path("password/new/<uidb64>/<token>/", Reset.as_view(), name="reset"),
+    path("admin/", admin.site.urls),
 ]

@@ -22,6 +22,7 @@ for _name in [*SERVERS.environment, "DJANGO_SETTINGS_MODULE"]:
 from django.core.management import call_command  # noqa: E402 - needs the settings
 from django.test import Client  # noqa: E402
 
+from tests.web.hashers import CountingHasher  # noqa: E402
 from webapp.sessions.connection import connection as redis_connection  # noqa: E402
 
 
@@ -55,6 +56,14 @@ def django_db_modify_db_settings(servers):
 def _clean(servers):
     """Each test begins with no session; accounts have names of their own instead."""
     redis_connection().flushdb()
+
+
+@pytest.fixture(autouse=True)
+def hasher(settings):
+    """Counts the runs of the hasher, which is made cheap: what Argon2 costs is no matter of these tests."""
+    settings.PASSWORD_HASHERS = ["tests.web.hashers.CountingHasher", *settings.PASSWORD_HASHERS[1:]]
+    CountingHasher.runs.clear()
+    return CountingHasher
 
 
 @pytest.fixture

@@ -24,8 +24,11 @@ def say(monkeypatch):
 
 def test_an_account_made_by_command_can_sign_in(say, new_name, password):
     name = new_name()
-    assert say(password + "\n", "createaccount", name, "--email", "x@example.org") == f"The account {name} is made.\n"
-    assert authenticate(None, username=name, password=password).email == "x@example.org"
+    assert (
+        say(password + "\n", "createaccount", name, "--email", f"{name}@example.org")
+        == f"The account {name} is made.\n"
+    )
+    assert authenticate(None, username=name, password=password).email == f"{name}@example.org"
 
 
 def test_a_password_changed_by_command_counts(say, new_name, password):

@@ -1,23 +1,15 @@
-"""The form for signing up; Django has those for signing in and for a new password."""
+"""The forms for signing up and for a forgotten password; Django has those for signing in and for a new password."""
 
 from django import forms
-from django.contrib.auth.forms import SetPasswordMixin, UsernameField
-from django.contrib.auth.validators import UnicodeUsernameValidator
+from django.conf import settings
+from django.contrib.auth.forms import PasswordResetForm, SetPasswordMixin, UsernameField
+from django.views.decorators.debug import sensitive_variables
 
+from webapp.users import accounts
 from webapp.users.models import NAME_LENGTH, User
-from webapp.users.shards import InvalidName, canonical
-from webapp.users.store import NameTaken
-
-
-def check_name(name: str) -> None:
-    """Raises ValidationError when nobody can have this name here."""
-    if len(name) > NAME_LENGTH:
-        raise forms.ValidationError(f"A user name has at most {NAME_LENGTH} characters.")
-    UnicodeUsernameValidator()(name)
-    try:
-        canonical(name)
-    except InvalidName as error:
-        raise forms.ValidationError(f"{error}.".capitalize()) from error
+from webapp.users.names import EMAIL_TAKEN, TAKEN, check_free, check_name
+from webapp.users.shards import InvalidName
+from webapp.users.store import EmailTaken, NameTaken
 
 
 class SignUpForm(SetPasswordMixin, forms.Form):
@@ -29,9 +21,20 @@ class SignUpForm(SetPasswordMixin, forms.Form):
         validators=[check_name],
         help_text="Letters, digits and @ . + - _ only. Nobody else can have the same name in other capitals.",
     )
-    email = forms.EmailField(label="E-mail address", max_length=254, required=False, help_text="Optional.")
+    email = forms.EmailField(
+        label="E-mail address",
+        max_length=254,
+        required=False,
+        help_text="Optional; without one a forgotten password cannot be replaced.",
+    )
     password1, password2 = SetPasswordMixin.create_password_fields()
 
+    def clean_username(self):
+        """A name that is taken is said together with whatever else is wrong."""
+        check_free(self.cleaned_data["username"])
+        return self.cleaned_data["username"]
+
+    @sensitive_variables()
     def clean(self):
         """Compare the passwords and weigh the first against name and address."""
         cleaned = super().clean()
@@ -39,11 +42,46 @@ class SignUpForm(SetPasswordMixin, forms.Form):
         self.validate_password_for_user(User(username=cleaned.get("username", ""), email=cleaned.get("email", "")))
         return cleaned
 
+    @sensitive_variables()
     def save(self) -> User | None:
-        """The new user; None, with an error beside the field, when the name was taken."""
+        """The new user; None, with an error beside the field, when somebody else was quicker with name or address."""
         data = self.cleaned_data
         try:
             return User.objects.create_user(data["username"], data["email"], data["password1"])
         except NameTaken:
-            self.add_error("username", "This name is taken.")
-            return None
+            self.add_error("username", TAKEN)
+        except EmailTaken:
+            self.add_error("email", EMAIL_TAKEN)
+        return None
+
+
+class ResetForm(PasswordResetForm):
+    """Django's, which finds the account in SimpleDB. An address nobody has costs the same reads of both stores."""
+
+    email = forms.EmailField(
+        label="E-mail address", max_length=254, widget=forms.EmailInput(attrs={"autocomplete": "email"})
+    )
+
+    def get_users(self, email):
+        """Who shall get a mail: the owner of this address, if he may sign in and has a password."""
+        account = by_email(email)
+        if account is None:
+            accounts.find(email)
+            User.objects.filter(account_id="").first()
+            return
+        user = User.objects.for_account(account)
+        if user and user.is_active and account.active and user.has_usable_password():
+            yield user
+
+    def save(self, **options):
+        """Send the mail; its link leads to PUBLIC_URL, whatever name of ours the browser asked for."""
+        secure, _, host = settings.ENVIRONMENT.public_url.partition("://")
+        super().save(**{**options, "domain_override": host, "use_https": secure == "https"})
+
+
+def by_email(email: str):
+    """The account with this address, or None."""
+    try:
+        return accounts.store().by_email(email)
+    except InvalidName:
+        return None

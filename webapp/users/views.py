@@ -1,8 +1,9 @@
-"""Signing up, signing in and out, and a new password."""
+"""Signing up, signing in and out, a new password and a forgotten one."""
 
 from django.contrib import messages
 from django.contrib.auth import login
-from django.contrib.auth.views import LoginView, LogoutView, PasswordChangeView
+from django.contrib.auth import views as django_views
+from django.forms import PasswordInput
 from django.shortcuts import redirect
 from django.urls import reverse_lazy
 from django.utils.decorators import method_decorator
@@ -10,14 +11,45 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.generic import FormView
 
-from webapp.users.forms import SignUpForm
+from webapp.outage import answer_later, note_outage, store_away
+from webapp.users.forms import ResetForm, SignUpForm
 from webapp.users.store import Changed
+from webapp.users.tokens import reset_tokens
 
 BACKEND = "webapp.users.backend.SimpleDBBackend"
+CHANGED = "Your account was changed from somewhere else just now. Please try again."
+
+
+class Patient:
+    """A form's view that, when a store is away, shows the form again with what was typed and asks to try again.
+
+    No password is shown again, and nothing is said about whether what was typed was right: nobody knows.
+    """
+
+    def post(self, request, *args, **kwargs):
+        """As without us, unless a store is away: then 503 with Retry-After, and the same form."""
+        try:
+            return super().post(request, *args, **kwargs)
+        except Exception as error:
+            store = store_away(error)
+            if store is None or store == "Redis":  # without Redis there is no session to show a form to
+                raise
+            note_outage(store, error)
+        return answer_later(self.render_to_response(self.get_context_data(form=self.typed(), away=True)))
+
+    def typed(self):
+        """The form as it was sent, unchecked, without its passwords."""
+        # Bound to what was sent it would check it again, against the store that is away.
+        unbound = {name: value for name, value in self.get_form_kwargs().items() if name not in ("data", "files")}
+        form = self.get_form_class()(**unbound)
+        for name, field in form.fields.items():
+            if not isinstance(field.widget, PasswordInput):
+                form.initial[name] = self.request.POST.get(form.add_prefix(name), "")
+        return form
 
 
 @method_decorator([never_cache, sensitive_post_parameters()], name="dispatch")
-class SignUp(FormView):
+class SignUp(Patient, FormView):
     """Makes an account and signs its owner in."""
 
     form_class = SignUpForm
@@ -36,17 +68,17 @@ class SignUp(FormView):
         return redirect("home")
 
 
-class SignIn(LoginView):
-    """Django's, with our page. SimpleDB out of reach never looks like a wrong password: OutageMiddleware answers."""
+class SignIn(Patient, django_views.LoginView):
+    """Django's, with our page."""
 
     template_name = "users/sign_in.html"
 
 
-class SignOut(LogoutView):
+class SignOut(django_views.LogoutView):
     """Django's; only a POST signs out."""
 
 
-class ChangePassword(PasswordChangeView):
+class ChangePassword(Patient, django_views.PasswordChangeView):
     """Django's, which keeps this session and ends all others."""
 
     template_name = "users/change_password.html"
@@ -56,7 +88,46 @@ class ChangePassword(PasswordChangeView):
         try:
             response = super().form_valid(form)
         except Changed:
-            form.add_error(None, "Your account was changed from somewhere else just now. Please try again.")
+            form.add_error(None, CHANGED)
             return self.form_invalid(form)
         messages.success(self.request, "Your password is changed. All your other sessions have ended.")
+        return response
+
+
+class AskReset(Patient, django_views.PasswordResetView):
+    """Django's: sends a link by mail, and says the same whoever asked for whatever address."""
+
+    form_class = ResetForm
+    template_name = "users/ask_reset.html"
+    email_template_name = "users/reset_mail.txt"
+    subject_template_name = "users/reset_subject.txt"
+    success_url = reverse_lazy("reset-asked")
+    token_generator = reset_tokens
+
+
+class ResetAsked(django_views.PasswordResetDoneView):
+    """What to do now."""
+
+    template_name = "users/reset_asked.html"
+
+
+class Reset(Patient, django_views.PasswordResetConfirmView):
+    """Django's: a new password for who has the link. It ends all of his sessions."""
+
+    template_name = "users/reset.html"
+    success_url = reverse_lazy("sign-in")
+    token_generator = reset_tokens
+
+    def get_user(self, uidb64):
+        """The user of the link, unless he was locked out since it was sent."""
+        user = super().get_user(uidb64)
+        return user if user and user.is_active and user.account and user.account.active else None
+
+    def form_valid(self, form):
+        try:
+            response = super().form_valid(form)
+        except Changed:
+            form.add_error(None, CHANGED)
+            return self.form_invalid(form)
+        messages.success(self.request, "Your password is changed. Sign in with the new one.")
         return response

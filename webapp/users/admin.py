@@ -1,0 +1,168 @@
+"""The administration of users: rows in MySQL together with their accounts in SimpleDB."""
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
+from django.db.models.functions import Collate
+from django.http import HttpResponseRedirect
+from django.utils.text import capfirst
+
+from webapp.users import accounts
+from webapp.users.forms import by_email
+from webapp.users.models import User
+from webapp.users.names import EMAIL_TAKEN, check_free, check_name
+from webapp.users.shards import InvalidName
+from webapp.users.store import Changed, EmailTaken, NameTaken
+
+
+class AddForm(AdminUserCreationForm):
+    """A name, an address and a password: the account is made first, then the row."""
+
+    email = forms.EmailField(label="E-mail address", max_length=254, required=False)
+
+    class Meta(AdminUserCreationForm.Meta):
+        model = User
+
+    def clean_username(self):
+        """A name that nobody has, in whatever spelling."""
+        name = self.cleaned_data["username"]
+        check_name(name)
+        check_free(name)
+        return name
+
+    def clean_email(self):
+        """An address that nobody has."""
+        return free_address(self.cleaned_data["email"])
+
+    def _post_clean(self):
+        # Before the password is weighed, since it must not be like the address.
+        self.instance.email = self.cleaned_data.get("email", "")
+        super()._post_clean()
+
+
+class ChangeForm(UserChangeForm):
+    """What the row says, and the account's address and lock."""
+
+    email = forms.EmailField(label="E-mail address", max_length=254, required=False)
+    locked = forms.BooleanField(
+        required=False,
+        label="Locked out everywhere",
+        help_text="By the account itself, for every application that shares it. Takes effect with the next click.",
+    )
+
+    class Meta(UserChangeForm.Meta):
+        model = User
+        fields = ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        account = self.instance.account
+        self.initial.update(password=self.instance.password, email=self.instance.email)
+        self.initial["locked"] = account is not None and not account.active
+        if account is None and "email" in self.fields:
+            self.fields["email"].disabled = self.fields["locked"].disabled = True
+
+    def clean_email(self):
+        """An address that nobody else has."""
+        return free_address(self.cleaned_data["email"], self.instance.account_id)
+
+
+def free_address(email: str, account_id: str | None = None) -> str:
+    """The address; raises ValidationError when another account than this has it."""
+    owner = by_email(email) if email else None
+    if owner is not None and owner.id != account_id:
+        raise forms.ValidationError(EMAIL_TAKEN)
+    return email
+
+
+@admin.register(User)
+class UserAdmin(DjangoUserAdmin):
+    """Everybody who was seen here. Whoever never signed in has no row yet, and is not listed."""
+
+    form = ChangeForm
+    add_form = AddForm
+    readonly_fields = ("username", "first_seen", "last_login", "account_id")
+    list_display = ("username", "is_active", "is_staff", "first_seen")
+    list_filter = ("is_active", "is_staff", "is_superuser", "groups")
+    search_fields = ("folded_name",)
+    search_help_text = "Part of a user name, or a whole e-mail address."
+    ordering = ("username",)
+    actions = ("lock", "unlock")
+    add_fieldsets = (
+        (None, {"classes": ("wide",), "fields": ("username", "email", "usable_password", "password1", "password2")}),
+    )
+    fieldsets = (
+        ("Account, in SimpleDB", {"fields": ("username", "password", "email", "locked", "last_login", "account_id")}),
+        (
+            "Row, in MySQL",
+            {"fields": ("is_active", "is_staff", "is_superuser", "groups", "user_permissions", "first_seen")},
+        ),
+    )
+
+    def get_readonly_fields(self, request, obj=None):
+        """A new user's name is typed, and never changes."""
+        return self.readonly_fields if obj else ()
+
+    def get_search_results(self, request, queryset, search_term):
+        """By part of a name in any capitals, or by an address, which only SimpleDB knows."""
+        # The column itself is compared byte for byte.
+        named = queryset.annotate(folded_name=Collate("username", "utf8mb4_general_ci"))
+        found, duplicates = super().get_search_results(request, named, search_term)
+        owner = by_email(search_term.strip()) if "@" in search_term else None
+        if owner is not None and not found.filter(account_id=owner.id).exists():
+            return queryset.filter(account_id=owner.id), False
+        return found, duplicates
+
+    def save_model(self, request, obj, form, change):
+        """Write account and row."""
+        if change and obj.account is not None:
+            obj.email = form.cleaned_data.get("email", obj.email)
+            locked = form.cleaned_data.get("locked", not obj.account.active)
+            if locked == obj.account.active:
+                obj.account = accounts.store().change(obj.account, active=not locked)
+        super().save_model(request, obj, form, change)
+
+    def changeform_view(self, request, object_id=None, form_url="", extra_context=None):
+        """As Django's; what another client did at the same moment is a sentence."""
+        return said(request, super().changeform_view, object_id, form_url, extra_context)
+
+    def user_change_password(self, request, id, form_url=""):
+        """As Django's; what another client did at the same moment is a sentence."""
+        return said(request, super().user_change_password, id, form_url)
+
+    @admin.action(description="Lock out everywhere", permissions=["change"])
+    def lock(self, request, queryset):
+        """Lock the accounts; their sessions end with the next click."""
+        self._set_active(request, queryset, False, "locked out")
+
+    @admin.action(description="Let in again", permissions=["change"])
+    def unlock(self, request, queryset):
+        """Undo a lock."""
+        self._set_active(request, queryset, True, "let in again")
+
+    def _set_active(self, request, queryset, active, done):
+        changed = 0
+        for user in queryset:
+            if user.account is None:
+                self.message_user(request, f"The account of {user} was deleted.", messages.WARNING)
+                continue
+            try:
+                if user.account.active != active:
+                    user.account = accounts.store().change(user.account, active=active)
+            except Changed:
+                self.message_user(request, f"{user} was changed just now and left alone; try again.", messages.ERROR)
+                continue
+            self.log_change(request, user, done)
+            changed += 1
+        if changed:
+            self.message_user(request, f"{changed} users {done}." if changed > 1 else f"One user {done}.")
+
+
+def said(request, view, *arguments):
+    """The answer of `view`, or the same page again with what the account store refused."""
+    try:
+        return view(request, *arguments)
+    except (NameTaken, EmailTaken, Changed, InvalidName) as error:
+        messages.error(request, capfirst(f"{error}. Nothing was saved; please try again."))
+        return HttpResponseRedirect(request.get_full_path())
