@@ -81,7 +81,7 @@ def say_plan(found, target, json):
 
 def operators(stage, pace):
     """The stage's user store for work in bulk: more patient than a web page, and told of every 503."""
-    from webapp.users.store import AccountStore, connect
+    from webapp.users.store import AccountStore
 
     from .sdb import Domain
 
