@@ -16,6 +16,8 @@ def error(service, headers, code, message, status):
     request = str(uuid.uuid4())
     if headers.get("smithy-protocol") == "rpc-v2-cbor":
         kind, body = "application/cbor", _cbor({"__type": code, "message": message})
+    elif service == "s3":  # whatever the object's own type
+        kind, body = "application/xml", _xml(service, code, message, status, request).encode()
     elif headers.get("x-amz-target") or "json" in (headers.get("content-type") or ""):
         kind, body = "application/x-amz-json-1.1", json.dumps({"__type": code, "message": message}).encode()
     else:
@@ -35,6 +37,8 @@ def error(service, headers, code, message, status):
 
 def _xml(service, code, message, status, request):
     what = f"<Code>{escape(code)}</Code><Message>{escape(message)}</Message>"
+    if service == "s3":
+        return f'<?xml version="1.0" encoding="UTF-8"?>\n<Error>{what}<RequestId>{request}</RequestId></Error>'
     if service in ("ec2", "sdb"):
         return f"<Response><Errors><Error>{what}</Error></Errors><RequestID>{request}</RequestID></Response>"
     fault = "Receiver" if status >= 500 else "Sender"

@@ -11,6 +11,7 @@ EXAMPLE = "AKIAIOSFODNN7EXAMPLE"  # AWS's documentation prints it
 SESSION = 6 * 3600  # seconds that a machine's keys hold, as on EC2
 _LETTERS = string.ascii_uppercase + "234567"
 _SCOPE = re.compile(r"Credential=([^/,\s]+)/\d{8}/([^/]+)/([^/]+)/aws4_request")
+_SECOND = re.compile(r"AWS ([^:\s]+):")  # signature version 2 of S3, which no other service has in a header
 
 
 def scope(environ, parameters):
@@ -24,7 +25,10 @@ def scope(environ, parameters):
     signed = re.fullmatch(r"([^/]+)/\d{8}/([^/]+)/([^/]+)/aws4_request", parameters.get("X-Amz-Credential", ""))
     if signed:
         return signed.groups()
-    return parameters.get("AWSAccessKeyId"), None, None
+    if second := _SECOND.match(environ.get("HTTP_AUTHORIZATION", "")):
+        return second[1], None, "s3"
+    url_of_s3 = "Signature" in parameters and "Expires" in parameters and "Action" not in parameters
+    return parameters.get("AWSAccessKeyId"), None, "s3" if url_of_s3 else None
 
 
 class Credentials:
@@ -98,13 +102,16 @@ def _unknown(service):
         return "AuthFailure", "AWS was not able to validate the provided access credentials", 401
     if service in ("ssm", "secretsmanager", "kms", "tagging"):
         return "UnrecognizedClientException", "The security token included in the request is invalid.", 403
-    if service == "sdb":
-        return "InvalidClientTokenId", "The AWS Access Key Id you provided does not exist in our records.", 403
+    if service in ("sdb", "s3"):
+        code = "InvalidClientTokenId" if service == "sdb" else "InvalidAccessKeyId"
+        return code, "The AWS Access Key Id you provided does not exist in our records.", 403
     return "InvalidClientTokenId", "The security token included in the request is invalid.", 403
 
 
 def _expired(service):
     if service == "ec2":
         return "RequestExpired", "Request has expired.", 400
+    if service == "s3":
+        return "ExpiredToken", "The provided token has expired.", 400
     name = "ExpiredTokenException" if service in ("ssm", "secretsmanager", "kms", "tagging") else "ExpiredToken"
     return name, "The security token included in the request is expired", 403 if name == "ExpiredToken" else 400

@@ -16,6 +16,7 @@ from .cloud import ACCOUNT, Cloud
 from .drivers import DriverError, Drivers
 from .place import Place
 from .ports import PortTaken, listen, listen_on
+from .simpledb.history import LAG, seconds
 
 SETS = ("real", "processes", "memory")
 
@@ -25,11 +26,14 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(prog="python fabfile/localcloud")
     parser.add_argument("--drivers", choices=SETS, default="real", help="what stands behind the endpoint")
     parser.add_argument("--port", type=int, help="of the endpoint; 0 lets the kernel choose")
+    lag = f"seconds that SimpleDB's reads without ConsistentRead may be behind; 0 for never (HYDRA_LAG, or {LAG:g})"
+    parser.add_argument("--lag", type=seconds, default=os.environ.get("HYDRA_LAG") or LAG, help=lag)
     options = parser.parse_args(arguments)
     place = Place.current()
     logging.getLogger("cloud").addHandler(logging.NullHandler())  # before it has its file it would write to stderr
     try:
-        daemon = Daemon(place, options.drivers, place.port if options.port is None else options.port)
+        port = place.port if options.port is None else options.port
+        daemon = Daemon(place, options.drivers, port, options.lag)
         daemon.serve()
     except (PortTaken, DriverError, Refused, OSError) as error:
         print(f"The local cloud cannot start: {error}", file=sys.stderr)
@@ -45,8 +49,9 @@ class Refused(Exception):
 class Daemon:
     """One running local cloud: its endpoint, its metadata service and its name servers."""
 
-    def __init__(self, place, drivers, port):
-        self.place, self.port = place, port
+    def __init__(self, place, drivers, port, lag=LAG):
+        """`lag` is how many seconds SimpleDB's reads without ConsistentRead may be behind."""
+        self.place, self.port, self.lag = place, port, lag
         place.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.lock = _claim(place)
         self.log = _log(place.home / "cloud.log")
@@ -82,7 +87,7 @@ class Daemon:
     def _assemble(self):
         """Everything that answers, moto last: its hooks must be in place before it is first used."""
         _configure_moto(self.place)
-        from . import calls, ec2, metrics, relational, simpledb, state, wsgi
+        from . import calls, ec2, metrics, objects, relational, simpledb, state, wsgi
         from .addresses import Addresses
         from .credentials import Credentials
         from .faults import Faults
@@ -94,22 +99,30 @@ class Daemon:
         cloud.parts["credentials"] = self.credentials
         for part in (ec2, relational, metrics):
             part.install(cloud)
-        database = simpledb.wrap(None, simpledb.install(cloud), always=True)
+        bodies, buckets = objects.install(cloud), objects.Buckets(cloud)
+        database = simpledb.install(cloud, sink=buckets, faults=faults, lag=self.lag)
         calls.install(cloud, faults, _refused)
-        self._recall(state)
+        self._recall(state, bodies)
         from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
         moto = DomainDispatcherApplication(create_backend_app)
-        return wsgi.Endpoint(cloud, self.credentials, faults, moto, database)
+        return wsgi.Endpoint(cloud, self.credentials, faults, moto, simpledb.wrap(None, database, always=True))
 
-    def _recall(self, state):
-        """Read what was saved, and save there from now on."""
+    def _recall(self, state, bodies):
+        """Read what was saved, and save there from now on; then the bodies that it does not name may go."""
         cloud, path = self.cloud, self.place.home / "state"
         try:
             cloud.keep = state.read(path)
         except state.Unreadable as error:
             raise Refused(str(error)) from error
-        cloud.writer = lambda cloud: state.write(path, cloud.keep)
+        bodies.settle()
+
+        def write(cloud):
+            bodies.begin()
+            state.write(path, cloud.keep)
+            bodies.settle()
+
+        cloud.writer = write
 
     def _listen(self):
         """Bind every port; the kernel queues early callers."""

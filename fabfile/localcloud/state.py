@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 FORMAT = 1
 AWAY = "take this cloud away with `fab local cloud.destroy`"
-SERVICES = ("ec2", "rds", "cloudwatch", "secretsmanager", "ssm", "iam", "sts", "kms", "resourcegroupstaggingapi")
+SERVICES = ("ec2", "rds", "cloudwatch", "secretsmanager", "ssm", "iam", "sts", "kms", "s3", "resourcegroupstaggingapi")
 
 _LOCKS = {type(threading.Lock()): threading.Lock, type(threading.RLock()): threading.RLock}
 

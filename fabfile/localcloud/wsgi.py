@@ -2,19 +2,28 @@
 
 import io
 import json
-import re
 import time
 from urllib.parse import parse_qsl
+
+from werkzeug.wsgi import LimitedStream
 
 from . import answers, calls
 from .cloud import REGION
 from .credentials import scope
+from .simpledb.api import FAULTS, is_simpledb
+from .simpledb.operations import VERSION
+from .simpledb.wsgi import read_request
 
 TRUST = ("/us-west-2/us-west-2-bundle.pem", "/global/global-bundle.pem")
 GLOBAL = ("iam", "sts")  # signed for us-east-1 by some clients
-SERVICES = {"ec2", "rds", "monitoring", "cloudwatch", "secretsmanager", "ssm", "iam", "sts", "kms", "tagging", "sdb"}
+EVERY_REGION = ("sdb",)  # it has domains of its own in each, and says itself where it is not
+SERVICES = {"ec2", "rds", "monitoring", "cloudwatch", "secretsmanager", "ssm", "iam", "sts", "kms", "tagging"}
+SERVICES |= {"sdb", "s3"}
 LARGEST = 16 * 1024 * 1024  # bytes of a request; AWS's own bound for EC2's is a quarter of that
+LARGEST_OBJECT = 256 * 1024 * 1024  # bytes of one put or part: moto holds it in memory; S3's bound is 5 GiB
+READING = ("GET", "HEAD", "OPTIONS")
 HERE = "127.0.0.1"
+BAD = "400 Bad Request"
 
 
 class Endpoint:
@@ -31,22 +40,30 @@ class Endpoint:
         else:
             status, headers, body = self._call(environ)
         start_response(status, headers)
-        return [body]
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 
     # -- a call ----------------------------------------------------------------------------------------------------
 
     def _call(self, environ):
-        if int(environ.get("CONTENT_LENGTH") or 0) > LARGEST:
+        key, region, service = scope(environ, _query(environ))
+        largest = LARGEST_OBJECT if service == "s3" else LARGEST
+        if int(environ.get("CONTENT_LENGTH") or 0) > largest:
             environ["wsgi.input"].read(LARGEST)  # or the client sees its connection reset in place of the answer
-            return _answer("413 Request Entity Too Large", b"", "text/plain")
-        parameters = self._parameters(environ)
-        key, region, service = scope(environ, parameters)
-        service = service or ("sdb" if parameters.get("Version") == "2009-04-15" else None)
+            return self._too_large(service, largest)
+        if service == "s3":
+            parameters = _query(environ)  # an object is no form, and is read once
+            _bound(environ)
+        else:
+            parameters = self._parameters(environ)
+            key, region, service = scope(environ, parameters)
+        if not service and (parameters.get("Version") == VERSION or is_simpledb(read_request(environ))):
+            service = "sdb"
         headers = {name[5:].replace("_", "-").lower(): value for name, value in environ.items() if name[:5] == "HTTP_"}
         headers["content-type"] = environ.get("CONTENT_TYPE", "")
 
         def refuse(code, message, status):
             self.cloud.log.info("refused: %s %s: %s", service, parameters.get("Action", ""), code)
+            _drain(environ)
             return answers.error(service, headers, code, message, status)
 
         if self.cloud.stopping:
@@ -57,33 +74,41 @@ class Endpoint:
             refusal = self.credentials.refusal(key, token, service, here=environ.get("REMOTE_ADDR") == HERE)
         if refusal:
             return refuse(*refusal)
-        if region not in (None, REGION) and service not in GLOBAL:
+        if region not in (None, REGION) and service not in GLOBAL and service not in EVERY_REGION:
             sentence = f"This local cloud has one region, {REGION}; the request was for {region}."
             return refuse("OptInRequired", sentence, 403)
         if service not in SERVICES:
             return refuse("NotImplemented", f"This local cloud has no service {service}.", answers.NOT_IMPLEMENTED)
         if service == "sdb":
-            return self._simpledb(environ, parameters.get("Action", ""), refuse)
+            return _run(self.simpledb, environ)
         return self._moto(environ, service, refuse)
 
-    def _simpledb(self, environ, action, refuse):
-        fault = self.faults.take("sdb", action)
-        if fault:
-            time.sleep(fault.delay)
-            if fault.code:
-                return refuse(fault.code, fault.message, fault.status)
-        return _run(self.simpledb, environ)
+    @staticmethod
+    def _too_large(service, largest):
+        status, headers, body = _answer("413 Request Entity Too Large", b"", "text/plain")
+        if service == "s3":
+            sentence = f"This local cloud takes {largest} bytes in one request: upload larger objects in parts."
+            status, headers, body = answers.error("s3", {}, "EntityTooLarge", sentence, 400)
+        return status, [*headers, ("Connection", "close")], body  # the rest of what was sent is no request
 
     def _moto(self, environ, service, refuse):
         calls.begin()
+        method = environ["REQUEST_METHOD"]
+        if service == "s3" and (fault := self.faults.take("s3", method)):
+            time.sleep(fault.delay)
+            if fault.code:
+                return refuse(fault.code, fault.message, fault.status)
         try:
             with self.cloud.change() as change:
                 change.needed = False
                 answer = _run(self.moto, environ)
-                change.needed = calls.writes(calls.last())
+                change.needed = method not in READING if service == "s3" else calls.writes(calls.last())
         except OSError as error:
             self.cloud.log.error("the state could not be saved: %s", error)
             return refuse("InternalError", f"The local cloud could not save its state: {error.strerror}", 500)
+        except NotImplementedError:  # of S3's, whose calls do not pass through calls.py
+            self.cloud.log.warning("not implemented: %s %s", service, method)
+            return refuse("NotImplemented", "This call is not part of this local cloud.", answers.NOT_IMPLEMENTED)
         except Exception:  # the request's edge: a client that reads XML must not get werkzeug's page
             self.cloud.log.exception("%s %s crashed", service, calls.last())
             return refuse(*self._failed())
@@ -99,7 +124,7 @@ class Endpoint:
     @staticmethod
     def _parameters(environ):
         """The query's and, for a form, the body's parameters; the body can be read again."""
-        parameters = dict(parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True))
+        parameters = _query(environ)
         length = int(environ.get("CONTENT_LENGTH") or 0)
         body = environ["wsgi.input"].read(length) if length else b""
         environ["wsgi.input"] = io.BytesIO(body)
@@ -120,20 +145,11 @@ class Endpoint:
         if path == "/_local/status":
             with self.cloud.lock:
                 return _json(self.cloud.status())
-        if path == "/_local/faults":
-            return self._faults(environ, method)
-        return _answer("404 Not Found", b"no such page\n", "text/plain")
-
-    def _faults(self, environ, method):
-        if method == "DELETE":
-            self.faults.clear()
-        elif method == "POST":
+        if path == FAULTS:
             length = min(int(environ.get("CONTENT_LENGTH") or 0), LARGEST)
-            try:
-                self.faults.add(**json.loads(environ["wsgi.input"].read(length)))
-            except (ValueError, TypeError, re.error) as error:
-                return _answer("400 Bad Request", f"no fault rule: {error}\n".encode(), "text/plain")
-        return _json([vars(rule) for rule in self.faults.rules])
+            status, body = self.faults.administer(method, environ["wsgi.input"].read(length))
+            return _answer("200 OK", body, "application/json") if status == 200 else _answer(BAD, body, "text/plain")
+        return _answer("404 Not Found", b"no such page\n", "text/plain")
 
 
 def _run(application, environ):
@@ -150,8 +166,26 @@ def _run(application, environ):
         if hasattr(parts, "close"):
             parts.close()
     status, headers = started
+    if environ["REQUEST_METHOD"] == "HEAD":  # its Content-Length tells of a body that is not sent
+        return status, headers, body
     headers = [(name, value) for name, value in headers if name.lower() != "content-length"]
     return status, [*headers, ("Content-Length", str(len(body)))], body
+
+
+def _query(environ):
+    return dict(parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True))
+
+
+def _bound(environ):
+    """Let the body end where it ends: the server hands on the connection itself."""
+    if not environ.get("wsgi.input_terminated"):
+        environ["wsgi.input"] = LimitedStream(environ["wsgi.input"], int(environ.get("CONTENT_LENGTH") or 0))
+
+
+def _drain(environ):
+    """Read what is left of the body: on a connection that is kept it would be taken for the next request."""
+    while environ["wsgi.input"].read(LARGEST):
+        pass
 
 
 def _answer(status, body, kind):

@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 
 from .api import FAULTS, REGIONS, open_service
-from .history import LAG
+from .history import LAG, seconds
 from .server import Server
 
 _MORE = f"""\
@@ -54,18 +54,11 @@ def _parser():
     parser.add_argument("--data", type=Path, required=True, help="folder of the data; made if it is not there")
     parser.add_argument("--region", choices=REGIONS, default="us-west-2", help="region of requests that name none")
     lag = "seconds a read without ConsistentRead may be behind (default: %(default)s, as AWS's); 0 for never"
-    parser.add_argument("--lag", type=_seconds, default=LAG, help=lag)
+    parser.add_argument("--lag", type=seconds, default=LAG, help=lag)
     parser.add_argument("--seed", type=int, default=0, help="decides how much of the lag each domain has")
     rate = "writes a second and domain above which 503 is answered (default: any number)"
     parser.add_argument("--write-rate", type=_rate, help=rate)
     return parser
-
-
-def _seconds(text):
-    value = float(text)
-    if not 0 <= value < float("inf"):
-        raise ValueError
-    return value
 
 
 def _rate(text):
@@ -75,7 +68,7 @@ def _rate(text):
     return value
 
 
-_seconds.__name__, _rate.__name__ = "number of seconds", "rate"  # argparse says "invalid rate value: '0'"
+_rate.__name__ = "rate"  # argparse says "invalid rate value: '0'"
 
 if __name__ == "__main__":
     main()

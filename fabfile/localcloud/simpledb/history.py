@@ -19,6 +19,14 @@ LAG = 1.0  # seconds, the usual one
 LARGEST_LOG = 32 * 1024 * 1024  # bytes of SQLite's log at which a state is let go before its time
 
 
+def seconds(text):
+    """The lag that a text names. Raises ValueError if it is none."""
+    value = float(text)
+    if not 0 <= value < float("inf"):
+        raise ValueError(f"{text} is no number of seconds")
+    return value
+
+
 @dataclass(eq=False)
 class _State:
     """One older state: a connection inside a transaction that began at `since`, and the newest domain's id in it."""

@@ -22,7 +22,7 @@ def wrap(application, simpledb, always=False):
     """
 
     def serve(environ, start_response):
-        request = _request(environ)
+        request = read_request(environ)
         if not always and not is_simpledb(request):
             return application(environ, start_response)
         status, headers, body = simpledb.answer(request)
@@ -32,7 +32,8 @@ def wrap(application, simpledb, always=False):
     return serve
 
 
-def _request(environ):
+def read_request(environ):
+    """The Request of a WSGI environment, whose body can be read again."""
     body = b""
     if _may_be_simpledb(environ):
         length = int(environ["CONTENT_LENGTH"])

@@ -79,6 +79,7 @@ def test_a_busy_writer_keeps_one_state(store, clock):
 
 def test_a_busy_writer_does_not_let_the_log_grow_without_end(store, clock, tmp_path):
     """SQLite begins its log anew only when no older state is being looked at."""
+    store.history.close()
     store.history = History(store._connect, 1.0, clock=clock, largest_log=14_000_000)
     many = tuple(Attribute(f"n{number}", "x" * 1000, replace=True) for number in range(256))
     sizes = []
