@@ -8,6 +8,7 @@ _BUSY = (
     "Service Amazon SimpleDB is busy handling other requests, likely due to too many simultaneous requests. "
     "Consider reducing the frequency of your requests, and try again."
 )
+_TIMEOUT = "A timeout occurred when attempting to query domain {} with query expression {}. BoxUsage [{:.10f}]."
 _INCOMPLETE = "If Expected.Exists = True or unspecified, then Expected.Value has to be specified"
 _MULTI_VALUED = "Attribute ({}) is multi-valued. Conditional check can only be performed on a single-valued attribute"
 
@@ -44,7 +45,7 @@ CODES = {
     "NumberSubmittedAttributesExceeded": (409, "Too many attributes in a single call."),
     "NumberSubmittedItemsExceeded": (409, "Too many items in a single call. Up to 25 items per call allowed."),
     "OptInRequired": (403, "SimpleDB has no endpoint in {}. Its regions are {}."),
-    "QueryTimeout": (408, "A timeout occurred when attempting to query domain {} with query expression {}."),
+    "QueryTimeout": (408, _TIMEOUT),
     "ServiceUnavailable": (503, _BUSY),
     "TooManyRequestedAttributes": (400, "Too many attributes requested."),
     "URITooLong": (400, "The URI exceeded the maximum limit of {}."),

@@ -4,7 +4,7 @@ import sqlite3
 import time
 from dataclasses import dataclass
 
-from . import plan, tokens, wire
+from . import plan, tokens, usage, wire
 from .errors import Refused
 from .grammar import parse
 
@@ -41,7 +41,7 @@ def select(store, region, expression, token=None, consistent=False, clock=time.m
         except sqlite3.OperationalError as error:
             if "interrupted" not in str(error):
                 raise
-            raise Refused("QueryTimeout", query.domain, expression) from error
+            raise Refused("QueryTimeout", query.domain, expression, usage.SELECT_REFUSED) from error
 
 
 def _rows(query, snapshot, domain, position, clock, small_set):

@@ -10,7 +10,9 @@ from .errors import Refused
 
 def pack(question, position):
     """A token for a position (a list of JSON's values) in the answer to a question (any object with a fixed repr)."""
-    return base64.b64encode(json.dumps([_checksum(question), *position]).encode()).decode()
+    # Text as it is: a token of escapes could be eight times as long, and it counts among the page's bytes.
+    text = json.dumps([_checksum(question), *position], ensure_ascii=False)
+    return base64.b64encode(text.encode()).decode()
 
 
 def unpack(question, token):

@@ -137,6 +137,18 @@ def test_a_page_is_cut_at_one_megabyte(client, domain, fill):
     assert sum(len(page) for page in pages(client, expression)) == 60
 
 
+def test_a_token_of_the_longest_texts_leaves_the_page_within_a_megabyte(client, domain):
+    long = "é" * 511
+    for number in range(3):
+        attributes = [{"Name": "n", "Value": f"{long}{number}"}, *pairs(*[f"m{n}={'x' * 1000}" for n in range(250)])]
+        more = [{"Name": f"o{n}", "Value": "&" * 1000} for n in range(5)]
+        client.put_attributes(DomainName=domain, ItemName=f"{long}{number}", Attributes=attributes + more)
+    found = pages(client, f"select * from `{domain}` where n > '' order by n")
+    assert [name[-1] for page in found for name in page] == ["0", "1", "2"]
+    answer = client.select(SelectExpression=f"select * from `{domain}` where n > '' order by n limit 1")
+    assert len(answer["NextToken"]) < 4096 - 500
+
+
 def test_a_token_is_good_after_a_restart(tmp_path):
     def ask(service, **parameters):
         fields = {"Version": "2009-04-15", "DomainName": "boats", **parameters}
@@ -166,6 +178,7 @@ def test_a_run_that_takes_too_long_ends(domain, simpledb, fill):
     with pytest.raises(Refused) as caught:
         run(simpledb.store, "us-west-2", f"select * from `{domain}` where not all = '1'", clock=clock)
     assert (caught.value.code, caught.value.status) == ("QueryTimeout", 408)
+    assert caught.value.message.endswith("where not all = '1'. BoxUsage [0.0000137200].")
 
 
 def test_a_run_that_takes_too_long_gives_what_it_has_found(domain, simpledb, fill):
