@@ -8,6 +8,7 @@ from pathlib import Path
 from fabric import task
 
 from . import database, schema, vault
+from .domains import Shards
 from .engine import show as screen
 from .engine.errors import Refusal
 from .engine.operations import Absent, Command, Directory, File, Link, Package, Service, User
@@ -59,6 +60,7 @@ class Release:
     machine: str
     database: str
     user_domains: str
+    user_shards: int  # the number of them, for as long as no shard map says another
     redis: str  # the name of the RedisServer it uses
     secrets: tuple  # (credential, name of the RandomSecret) pairs
     packages: str
@@ -71,10 +73,20 @@ class Release:
     @property
     def needs(self):
         secrets = (f"secret {secret}" for _, secret in self.secrets)
-        return (f"packages {self.packages}", f"schema {self.schema}", f"redis {self.redis}", *secrets)
+        return (
+            str(self.shards),
+            f"packages {self.packages}",
+            f"schema {self.schema}",
+            f"redis {self.redis}",
+            *secrets,
+        )
 
     def __str__(self):
         return f"release {self.name}"
+
+    @property
+    def shards(self):
+        return Shards(self.user_domains, self.user_shards)
 
     @property
     def id(self):
@@ -95,10 +107,12 @@ class Release:
         ids = {"operations": self.operations(world.region, host.address, at, secrets)}
         sent = Command("send the code", "false", unless=f"test -e {self.folder}/webapp/manage.py")
         first, installed, *outcomes = world.facts(self.machine, (sent, UNIT_THERE, *ids["operations"]))
-        ids |= {"sent": first.state == "ok", "needed": differing(outcomes)}
+        ids |= {"sent": first.state == "ok", "needed": differing(outcomes), "shards": self.shards.look(world)}
         return Seen(self.id if installed.state == "ok" else None, None if ids["needed"] else self, ids)
 
     def plan(self, seen):
+        # By a wrong number of shards the application would look for users where they are not.
+        yield from self.shards.plan(seen.ids.get("shards", Seen()))
         if seen.unsure or not seen.ids["sent"]:
             yield Upload(f"send release {self.id}", self.machine, f"{self.source}/webapp", f"{self.folder}/webapp")
         if seen.unsure or seen.ids["needed"]:
@@ -169,6 +183,7 @@ class Release:
             "REDIS_URL": "redis://127.0.0.1:6379/0",
             "AWS_REGION": region,
             "USER_DOMAINS": self.user_domains,
+            "USER_SHARDS": self.user_shards,
             "WORKERS": self.workers,
         }
         return "".join(f"{key}={value}\n" for key, value in settings.items())

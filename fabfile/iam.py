@@ -13,14 +13,17 @@ from .engine.waiters import OURS
 HERE = Path(__file__).resolve().parent
 PREFIX = {"resourcegroupstaggingapi": "tag"}  # where IAM's name of a service is not botocore's
 # What AWS asks for besides, while it does what we call: tags on creation, the role handed to a machine, and for the
-# master password that RDS keeps in Secrets Manager.
+# master password that RDS keeps in Secrets Manager. And what the tasks on accounts do through the user store.
 IMPLIED = {
     "ec2": {"CreateTags"},
     "iam": {"PassRole", "TagRole", "TagInstanceProfile"},
     "rds": {"AddTagsToResource", "CreateDBSnapshot"},
     "secretsmanager": {"TagResource"},
     "kms": {"DescribeKey", "CreateGrant", "GenerateDataKeyWithoutPlaintext", "Decrypt"},
+    "sdb": {"PutAttributes", "DeleteAttributes", "BatchPutAttributes", "BatchDeleteAttributes"},
 }
+# Reading these is no look: they hold passwords, or the hashes of them.
+SECRETS = {("secretsmanager", "GetSecretValue"), ("sdb", "GetAttributes"), ("sdb", "Select")}
 LOOKS = ("Describe", "Get", "List", "Select")
 
 
@@ -76,7 +79,7 @@ def document(stage, region):
 
 def free(service, operation):
     """Whether this only looks, at nothing that is secret."""
-    return operation.startswith(LOOKS) and (service, operation) != ("secretsmanager", "GetSecretValue")
+    return operation.startswith(LOOKS) and (service, operation) not in SECRETS
 
 
 def bound(service, actions, stage, region):

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from visit import Browser
 
-from fabfile import cloudwatch, database, redis, schema, stages, vault
+from fabfile import cloudwatch, database, domains, redis, schema, stages, vault
 from fabfile.deploy import Release
 from fabfile.engine.operations import Template
 from fabfile.engine.secret import Secret
@@ -24,7 +24,6 @@ from fabfile.localcloud import daemon, tasks
 from fabfile.localcloud.certificates import write_private
 from fabfile.localcloud.place import Place
 from fabfile.localcloud.plain import Program, folder
-from webapp.users import shards
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = {
@@ -241,7 +240,7 @@ class Here:
         logs = folder(self.place, "redis").glob("appendonlydir/*")
         logged = next((path for path in logs if session.encode() in path.read_bytes()), None)
         row = self.ask_mysql(self.client, "select id, username, first_seen from users_user order by id;", "hydra")
-        domain = shards.domain(name, self.stage.of(Release)[0].user_domains)
+        domain = domains.accounts(self.stage).get(name).home
         print(f"  Redis     session {session[:28]}... ends in {alive} s; written in {logged}")
         print(f"  SimpleDB  account {name} in domain {domain}")
         print("  MySQL     " + row.stdout.strip().replace("\n", "\n            "))

@@ -62,7 +62,7 @@ class Visit:
     def __init__(self, stage):
         from fabfile.deploy import Release
 
-        self.world, self.release = stage.world, stage.of(Release)[0]
+        self.stage, self.world, self.release = stage, stage.world, stage.of(Release)[0]
         self.url = self.release.url or f"http://{self.world.host(self.release.machine).address}"
         self.browser = Browser(self.url)
 
@@ -72,8 +72,7 @@ class Visit:
 
     def show(self):
         """Print where the session, the user's row and the account are, each asked of its own store."""
-        from fabfile import redis, schema
-        from webapp.users import shards
+        from fabfile import domains, redis, schema
 
         ask = f"export {redis.PASSWORD}; "
         session = "session:" + hashlib.sha256(self.browser.session.encode()).hexdigest()
@@ -89,7 +88,7 @@ class Visit:
         )
         print(f"  Redis     session {session[:28]}... ends in {alive} s; written in {logged}")
         print(f"            that folder is on {mounted}")
-        print(f"  SimpleDB  account {self.name} in domain {shards.domain(self.name, self.release.user_domains)}")
+        print(f"  SimpleDB  account {self.name} in domain {domains.accounts(self.stage).get(self.name).home}")
         print("  MySQL     " + row.strip().replace("\n", "\n            "))
         if not session or not logged or self.name not in row:
             raise SystemExit("The sign-in left no trace in one of the stores: look with `fab local deploy.logs`")

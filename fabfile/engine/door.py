@@ -41,7 +41,7 @@ def unparsed():
 
 
 def meant(word, names):
-    """What to do instead: the names that are near, or whose last part is this."""
-    near = difflib.get_close_matches(word, names, 3, 0.6)
-    near = near or [name for name in names if name.rpartition(".")[2] == word.replace("-", "_")]
+    """What to do instead: the names whose last part is this, or else that are near."""
+    near = [name for name in names if name.rpartition(".")[2] == word.replace("-", "_")]
+    near = near or difflib.get_close_matches(word, names, 3, 0.6)
     return f"did you mean {' or '.join(f'`{name}`' for name in near)}?" if near else "`fab --list` shows all."

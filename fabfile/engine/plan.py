@@ -12,13 +12,15 @@ class Seen:
 
     `id` is AWS's name for it, None (and the whole false) if it is not there. `ids` holds what else the plan needs to
     know of its surroundings. `unsure` names what is not there yet and without which we could not look: then the
-    plan is a promise about order only, and nothing is done before it is there.
+    plan is a promise about order only, and nothing is done before it is there. `advice` is what people should know of
+    it though no plan changes it.
     """
 
     id: Any = None
     now: Any = None
     ids: dict = field(default_factory=dict)
     unsure: str = ""
+    advice: str = ""
 
     def __bool__(self):
         return self.id is not None

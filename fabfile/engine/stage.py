@@ -161,7 +161,7 @@ def look_ahead(stage, want, plan=made):
     except Refusal as refused:
         return Result(want, "failed", [], refused.message)
     state = "may" if steps and seen.unsure else "will" if steps else "no"
-    return Result(want, state, steps, unsure=seen.unsure)
+    return Result(want, state, steps, seen.advice if plan is made else "", unsure=seen.unsure)
 
 
 def bring_about(stage, want, board, plan=made):
@@ -181,8 +181,9 @@ def bring_about(stage, want, board, plan=made):
     walk(plan(want, seen), hand)
     nothing = "no change" if plan is made else "nothing to take away"
     mark, colour, told = ("✓", "green", told_of(taken)) if taken else ("=", "grey", nothing)
-    board.end(want, mark, colour, told)
-    return Result(want, "changed" if taken else "ok", taken)
+    advice = seen.advice if plan is made else ""
+    board.end(want, mark, colour, f"{told}; {advice}" if advice else told)
+    return Result(want, "changed" if taken else "ok", taken, advice)
 
 
 def told_of(steps):
@@ -241,6 +242,8 @@ def show_plan(results, json=False):
                 print(f"{paint('✗', 'red')} {result.want}: refused: {result.told}")
                 continue
             print("\n".join(plan_lines(result.want, result.state, result.steps, result.unsure)))
+            if result.told:
+                print(f"    {paint(result.told, 'yellow')}")
         counts = [sum(result.state == word for result in results) for word in ("will", "may", "no")]
         print("{} will change, {} may change, {} as wanted".format(*counts))
     refused = [result for result in results if result.state == "failed"]
@@ -290,6 +293,7 @@ def row_of(stage, want):
     except Refusal as refused:
         return row | {"state": "refused", "detail": refused.message}
     told = [f"{key} is {now}, not {wanted}" for key, (now, wanted) in drift.items()] or [step.says for step in steps]
+    told += [seen.advice] if seen.advice else []
     return row | {"state": "drifted" if told else "in place", "id": seen.id, "detail": ", ".join(told)}
 
 

@@ -1,6 +1,5 @@
 """The first page: what each of the three stores knows about whoever looks at it."""
 
-from django.conf import settings
 from django.db import connection
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
@@ -10,7 +9,8 @@ from webapp.sessions.connection import SessionsUnavailable
 from webapp.sessions.connection import connection as redis
 from webapp.sessions.store import redis_key
 from webapp.users.account import moment
-from webapp.users.shards import canonical, domain, shard
+from webapp.users.accounts import store
+from webapp.users.shards import canonical
 
 
 @never_cache
@@ -39,17 +39,17 @@ def from_mysql(user) -> dict:
 
 
 def from_simpledb(user) -> dict:
-    """The account as it is now."""
-    account, environment = user.account, settings.ENVIRONMENT
-    number = shard(user.username, environment.user_shards)
+    """The account as it is now, where it is now: users may be on their way to other shards."""
+    account, count = user.account, store().maps.now().count
+    number = int(account.home.rpartition("-")[2], 16)
     return {
         "name": "SimpleDB",
         "holds": "who may sign in",
         "facts": [
             ("Account", account.name),
             ("Item", canonical(account.name)),
-            ("Domain", domain(user.username, environment.user_domains, environment.user_shards)),
-            ("Shard", f"{number}, of 0 to {environment.user_shards - 1}"),
+            ("Domain", account.home),
+            ("Shard", f"{number}, of 0 to {count - 1}"),
             ("Created", moment(account.created)),
             ("Last updated", moment(account.updated)),
         ],
