@@ -13,7 +13,7 @@ import uuid
 
 from . import export_files, tokens
 from .errors import Refused
-from .exporter import arn_of
+from .exporter import arn_of, milliseconds
 from .exports import FAILED, KEPT, SUCCEEDED, Target
 
 PATH = "/v2/"
@@ -63,7 +63,7 @@ class ExportApi:
         domain = _domain(request, required=True)
         target = _target(request)
         token = _client_token(request)
-        now = self._clock()
+        now = milliseconds(self._clock())
         earlier = self._exports.with_token(region, token, now - TOKEN_HOLDS)
         if earlier:
             if (earlier.domain, earlier.target) != (domain, target):

@@ -1,6 +1,7 @@
 """The thread that carries exports out, one after the other."""
 
 import logging
+import math
 import threading
 import time
 
@@ -12,6 +13,11 @@ from .sinks import Undeliverable
 ACCOUNT = "123456789012"  # of the ARNs; the same as the local cloud's
 
 log = logging.getLogger(__name__)
+
+
+def milliseconds(moment):
+    """A time in seconds, cut to AWS's precision: never later than it was."""
+    return math.floor(moment * 1000) / 1000
 
 
 def arn_of(export):
@@ -70,7 +76,7 @@ class Exporter:
 
     def _write(self, export):
         if export.status == PENDING:
-            cutoff = self._clock()  # before the look: what is written between the two is in it as well
+            cutoff = milliseconds(self._clock())  # before the look: what is written between the two is in it as well
             with self._store.read_domain(export.region, export.domain, consistent=True) as (snapshot, domain):
                 newest = snapshot.newest_item(domain)
             export = self._exports.begin(export, cutoff, newest)
