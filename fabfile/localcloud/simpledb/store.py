@@ -9,9 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from . import removal
 from .errors import Refused
 from .history import History
 from .like import matches
+from .upkeep import Upkeep
 from .writes import Job, pairs_of, write
 
 MOST_AT_ONCE = 64  # calls written in one transaction
@@ -87,9 +89,12 @@ class Store:
         self._writer = self._connect()
         self._writer.executescript(_SCHEMA)
         self.history = History(self._connect, lag, seed, clock)
+        self.upkeep = Upkeep(self._remove_some)
+        self.upkeep.wake()  # a process before us may have been killed in the middle of it
 
     def close(self):
         """Close every connection that is not in use."""
+        self.upkeep.close()
         with self._turn:
             self.history.close()
             self._writer.close()
@@ -109,13 +114,11 @@ class Store:
             self.history.keep(new_domain=True)
 
     def delete_domain(self, region, name):
-        """Remove the domain and all that is in it, if it is there."""
+        """Remove the domain and all that is in it, if it is there; its room on the disk is free a while later."""
         with self._writing() as connection:
             if domain := _domain(connection, region, name):
-                connection.execute("DELETE FROM pairs WHERE item IN (SELECT id FROM items WHERE domain = ?)", domain)
-                connection.execute("DELETE FROM items WHERE domain = ?", domain)
-                connection.execute("DELETE FROM several WHERE domain = ?", domain)
-                connection.execute("DELETE FROM domains WHERE id = ?", domain)
+                removal.hide(connection, *domain)
+        self.upkeep.wake()
 
     def change(self, region, domain, changes):
         """Apply every change (see changes.py), each of another item, or none of them. Raises Refused.
@@ -134,7 +137,10 @@ class Store:
     def overview(self):
         """Every domain of every region with its size, as plain dicts for a status."""
         with self.read() as snapshot:
-            rows = snapshot.connection.execute("SELECT region, name, items, pairs FROM domains ORDER BY region, name")
+            rows = snapshot.connection.execute(
+                "SELECT region, name, items, pairs FROM domains WHERE region <> ? ORDER BY region, name",
+                (removal.NOWHERE,),
+            )
             return [dict(zip(("region", "domain", "items", "pairs"), row, strict=True)) for row in rows]
 
     @contextmanager
@@ -187,6 +193,13 @@ class Store:
         finally:
             for job in jobs:
                 job.done = True
+
+    def _remove_some(self):
+        with self.read() as snapshot:
+            if not removal.is_any_left(snapshot.connection):
+                return False
+        with self._writing() as connection:
+            return removal.remove_some(connection)
 
     @contextmanager
     def _writing(self):

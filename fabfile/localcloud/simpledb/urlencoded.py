@@ -10,13 +10,12 @@ def pairs(text):
     """
     if "+" in text:
         text = text.replace("+", " ")
-    found = []
-    for piece in text.split("&"):
-        if piece:
-            name, _, value = piece.partition("=")
-            found.append((_decoded(name), _decoded(value)) if "%" in piece else (name, value))
-    return found
+    found = [piece.partition("=") for piece in text.split("&") if piece]
+    return [
+        (_decoded(name) if "%" in name else name, _decoded(value) if "%" in value else value)
+        for name, _, value in found
+    ]
 
 
 def _decoded(text):
-    return unquote_to_bytes(text).decode() if "%" in text else text
+    return unquote_to_bytes(text).decode()

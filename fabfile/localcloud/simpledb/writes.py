@@ -2,11 +2,8 @@
 
 from collections import Counter
 from dataclasses import dataclass
-from functools import cache
 
 from .errors import Refused
-
-_ROWS_AT_ONCE = 256  # in one statement; a power of two
 
 
 @dataclass(eq=False)
@@ -97,8 +94,11 @@ def _tally(steps):
 
 
 def _new_ids(connection, domain, names):
-    rows = [(domain, name) for name in names]
-    return dict(_insert(connection, "items (domain, name)", rows, " RETURNING name, id"))
+    if not names:
+        return {}
+    rows = ",".join(["(?, ?)"] * len(names))
+    values = [value for name in names for value in (domain, name)]
+    return dict(connection.execute(f"INSERT INTO items (domain, name) VALUES {rows} RETURNING name, id", values))
 
 
 def _write_pairs(connection, domain, steps, ids):
@@ -106,7 +106,8 @@ def _write_pairs(connection, domain, steps, ids):
     new = [(ids[step.item], *pair, domain) for step in steps for pair in step.after - step.before]
     if gone:
         connection.executemany("DELETE FROM pairs WHERE item = ? AND name = ? AND value = ?", gone)
-    _insert(connection, "pairs", sorted(new))  # in the order of the table, so that neighbours are written together
+    new.sort()  # in the order of the table
+    connection.executemany("INSERT INTO pairs VALUES (?, ?, ?, ?)", new)
     several = set()
     for step in steps:
         if len(names := Counter(name for name, _ in step.after)) < len(step.after):
@@ -114,28 +115,6 @@ def _write_pairs(connection, domain, steps, ids):
     connection.executemany("INSERT OR IGNORE INTO several VALUES (?, ?)", several)
     emptied = [(ids[step.item],) for step in steps if not step.after]
     connection.executemany("DELETE FROM items WHERE id = ?", emptied)
-
-
-def _insert(connection, table, rows, returning=""):
-    """Insert rows of the same length; gives what the statements return.
-
-    Many rows in one statement: between two statements Python hands the processor to other threads, and it may take
-    5 ms until it is given back.
-    """
-    found, start, size = [], 0, _ROWS_AT_ONCE
-    while start < len(rows):
-        while size > len(rows) - start:
-            size //= 2
-        values = [value for row in rows[start : start + size] for value in row]
-        found += connection.execute(_insertion(table, size, len(rows[0]), returning), values)
-        start += size
-    return found
-
-
-@cache
-def _insertion(table, rows, columns, returning):
-    row = f"({','.join('?' * columns)})"
-    return f"INSERT INTO {table} VALUES {','.join([row] * rows)}{returning}"
 
 
 def _value_bytes(pairs):
