@@ -1,10 +1,12 @@
-"""Machines to log in to for the tests of host operations, and a pool of connections."""
+"""Machines to log in to for the tests of host operations, a pool of connections, and stages of user domains."""
 
 import pytest
 
 from fabfile.engine.hosts import Connections, Host
 from tests.cloud.conftest import ground, host_keys, place  # noqa: F401 - fixtures
+from tests.cloud.endpoint import endpoint
 
+from .rehearsal import Rehearsal
 from .sshd import running
 
 
@@ -29,3 +31,17 @@ def machine(ground):  # noqa: F811
     ground.open(ground.address(10))
     keys = tuple(host_keys(ground.machines.console("i-machine")))
     return Host("machine", ground.address(10), "admin", key_file=str(ground.key), host_keys=keys)
+
+
+@pytest.fixture(scope="session")
+def cloud():
+    """An AWS endpoint on this machine, without hosts."""
+    with endpoint() as running:
+        yield running
+
+
+@pytest.fixture
+def rehearse(cloud, tmp_path, monkeypatch):
+    """rehearse(4) is a Rehearsal: a stage of its own with so many user domains."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    return lambda shards=4: Rehearsal(cloud, shards)
