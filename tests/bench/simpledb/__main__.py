@@ -51,21 +51,23 @@ WORKS = (
 def main(arguments=None):
     """Measure and print; progress goes to stderr."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.simpledb", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5, help="rounds, whose median counts (default: 5)")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds, whose median counts; 0: none (default: 5)")
     parser.add_argument("--seconds", type=float, default=1.0, help="seconds of each round and line (default: 1)")
     parser.add_argument("--connections", type=int, nargs="+", default=CONNECTIONS, help="(default: 1 16)")
     parser.add_argument("--only", default="", help="measure only the lines whose name holds this text")
     parser.add_argument("--growth", type=int, nargs="*", default=[], metavar="ITEMS", help="also at these domain sizes")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     options = parser.parse_args(arguments)
-    works = [work for work in WORKS if options.only.lower() in work.name.lower()]
+    works = [work for work in WORKS if options.only.lower() in work.name.lower() and options.rounds]
     lines = side_by_side(works, options.connections, options.rounds, options.seconds) if works else []
-    sizes = growth.measure(sorted(options.growth), say) if options.growth else []
+    sizes, deletion = growth.measure(sorted(options.growth), say) if options.growth else ([], None)
     if options.json:
-        print(json.dumps({"lines": lines, "growth": sizes}, indent=1))
+        print(json.dumps({"lines": lines, "growth": sizes, "deletion": deletion}, indent=1))
         return
-    show(lines)
-    growth.show(sizes)
+    if lines:
+        show(lines)
+    if sizes:
+        growth.show(sizes, deletion)
 
 
 def side_by_side(works, connections, rounds, seconds):
@@ -143,8 +145,6 @@ def line(work, many, runs):
 
 def show(lines):
     """Print the table for people."""
-    if not lines:
-        return
     heads = ("", "conn.", "requests/s", "items/s", "CPU ms", "p50 ms", "p99 ms", "moto req/s", "CPU ms", "times moto")
     row = "{:36}{:>6}{:>12}{:>10}{:>8}{:>8}{:>8}{:>12}{:>8}{:>12}"
     print(row.format(*heads))

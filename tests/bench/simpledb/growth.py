@@ -1,4 +1,4 @@
-"""How the time of a Get and of a Select by an attribute grows with the number of items in the domain."""
+"""How the time of a Get and of a Select by an attribute grows with the domain; how its deletion weighs on others."""
 
 import itertools
 import random
@@ -12,11 +12,13 @@ from .servers import ours
 
 ASKED = 4000  # requests of each kind at each size
 _KINDS = {"Get": requests.get, "Select where email =": requests.by_mail, "Select where company =": requests.by_company}
+_OTHER = "beside"  # the domain that is written to while the large one is taken away
+_BESIDE = 10  # seconds
 _STEP = 2000  # batches between two words on how far it is
 
 
 def measure(sizes, say):
-    """One dict for each size, ascending: milliseconds of each kind over one connection, and bytes on disk.
+    """A dict for each size, ascending: milliseconds of each kind over one connection, bytes on disk; one of a deletion.
 
     The domain is filled by BatchPut over 4 connections, as an import would.
     """
@@ -33,19 +35,34 @@ def measure(sizes, say):
             filled = (size - there) / (time.perf_counter() - begin)
             there = size
             results.append({"items": size, "filled_per_second": round(filled)} | _ask(server, size, say) | _disk(data))
-    return results
+        say(f"deleting the domain of {there:,} items")
+        return results, _delete(server)
 
 
-def show(sizes):
-    """Print the table for people."""
-    if not sizes:
-        return
+def show(sizes, deletion):
+    """Print the tables for people."""
     print()
     row = "{:>12}{:>14}" + "{:>28}" * len(_KINDS) + "{:>10}"
     print(row.format("items", "filled/s", *(f"{kind} p50/p99 ms" for kind in _KINDS), "MiB"))
     for one in sizes:
         cells = [f"{one[kind]['p50_ms']:.2f} / {one[kind]['p99_ms']:.2f}" for kind in _KINDS]
         print(row.format(f"{one['items']:,}", f"{one['filled_per_second']:,}", *cells, f"{one['bytes'] / 2**20:,.0f}"))
+    puts = "/".join(f"{deletion[key]:.2f}" for key in ("p50_ms", "p99_ms", "most_ms"))
+    print(f"\nDeleteDomain of the last: {deletion['delete_ms']:.1f} ms;", end=" ")
+    print(f"Put into another domain in the {_BESIDE} s after it: p50/p99/most {puts} ms")
+
+
+def _delete(server):
+    run(server.port, iter([requests.create(_OTHER)]), 1, 60, most=1)
+    once = run(server.port, iter([requests.delete()]), 1, 60, most=1)
+    puts = (requests.put(number, _OTHER) for number in itertools.count())
+    times = sorted(run(server.port, puts, 1, _BESIDE).milliseconds)
+    return {
+        "delete_ms": round(once.milliseconds[0], 3),
+        "p50_ms": round(times[len(times) // 2], 3),
+        "p99_ms": round(times[len(times) * 99 // 100], 3),
+        "most_ms": round(times[-1], 3),
+    }
 
 
 def _ask(server, size, say):

@@ -56,14 +56,20 @@ def attributes(number):
     )
 
 
-def create():
+def create(domain=DOMAIN):
     """A CreateDomain."""
-    return _request({"Action": "CreateDomain"})
+    return _request({"Action": "CreateDomain", "DomainName": domain})
 
 
-def put(number):
+def delete(domain=DOMAIN):
+    """A DeleteDomain."""
+    return _request({"Action": "DeleteDomain", "DomainName": domain})
+
+
+def put(number, domain=DOMAIN):
     """A PutAttributes of one account."""
-    return _request({"Action": "PutAttributes", "ItemName": name(number)} | _listed(attributes(number)))
+    fields = {"Action": "PutAttributes", "DomainName": domain, "ItemName": name(number)}
+    return _request(fields | _listed(attributes(number)))
 
 
 def batch(number):
@@ -121,5 +127,5 @@ def _listed(pairs, start=""):
 
 
 def _request(fields):
-    body = urlencode({"Version": "2009-04-15"} | fields | {"DomainName": DOMAIN} | _SIGNED, quote_via=quote)
+    body = urlencode({"Version": "2009-04-15", "DomainName": DOMAIN} | fields | _SIGNED, quote_via=quote)
     return (_HEAD.format(length=len(body)) + body).encode()
