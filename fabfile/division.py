@@ -81,14 +81,9 @@ def say_plan(found, target, json):
 
 def operators(stage, pace):
     """The stage's user store for work in bulk: more patient than a web page, and told of every 503."""
-    from webapp.users.store import AccountStore
+    from .domains import accounts
 
-    from .sdb import Domain
-
-    client = stage.world.client("sdb")
-    return AccountStore(
-        client, f"{stage.name}-users", len(stage.of(Domain)), attempts=30, patience=120.0, busy=pace.slower
-    )
+    return accounts(stage, attempts=30, patience=120.0, busy=pace.slower)
 
 
 def number(text, name, least, most):
