@@ -109,6 +109,25 @@ def test_a_token_belongs_to_its_question(client, domain, fill, rest):
     assert answer == ("InvalidNextToken", 400, "The specified next token is not valid.")
 
 
+def test_a_token_belongs_to_its_domain(client, domain, fill):
+    fill(range(3))
+    client.create_domain(DomainName="another")
+    token = client.select(SelectExpression=f"select * from `{domain}` limit 1")["NextToken"]
+    answer = refusal(client.select, SelectExpression="select * from another limit 1", NextToken=token)
+    client.delete_domain(DomainName="another")
+    assert answer[:2] == ("InvalidNextToken", 400)
+
+
+def test_a_token_does_not_mind_how_its_question_is_written(client, domain, fill):
+    fill(range(3))
+    token = client.select(SelectExpression=f"select * from `{domain}` where all = '1' limit 1")["NextToken"]
+    other = f'SELECT itemName()\nFROM `{domain}` WHERE `all`="1" LIMIT 2500'
+    assert [item["Name"] for item in client.select(SelectExpression=other, NextToken=token)["Items"]] == [
+        "i001",
+        "i002",
+    ]
+
+
 @pytest.mark.parametrize("token", ["x", "bm90IG91cnM=", "[]", "é", "W10=", "WzEsMl0="])
 def test_garbage_is_no_token(client, domain, token):
     answer = refusal(client.select, SelectExpression=f"select * from `{domain}`", NextToken=token)

@@ -20,11 +20,29 @@ def test_a_request_may_be_a_get_or_a_post(ask, get, method):
     assert get("a") == ["colour=red"]
 
 
-def test_an_empty_result_is_an_empty_element(ask):
-    _, root = ask({"Action": "GetAttributes", "ItemName": "nobody"})
-    result = root.find(f"{NAMESPACE}GetAttributesResult")
-    assert result is not None
-    assert len(result) == 0
+ITEM = {"Item.0.ItemName": "a", "Item.0.Attribute.0.Name": "n", "Item.0.Attribute.0.Value": "1"}
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [{"Action": "CreateDomain"}, {"Action": "DeleteAttributes", "ItemName": "a"}, {"Action": "DeleteDomain"}]
+    + [{"Action": "BatchPutAttributes", **ITEM}, {"Action": "BatchDeleteAttributes", **ITEM}],
+)
+def test_a_write_is_answered_without_a_result(ask, parameters):
+    status, root = ask(parameters)
+    assert (status, root.tag) == (200, f"{NAMESPACE}{parameters['Action']}Response")
+    assert [part.tag for part in root.iter()][1:] == [
+        f"{NAMESPACE}{name}" for name in ("ResponseMetadata", "RequestId", "BoxUsage")
+    ]
+
+
+def test_an_empty_result_is_an_empty_element(ask, domain):
+    nothing = {"Action": "Select", "SelectExpression": f"select * from `{domain}`"}
+    for parameters in ({"Action": "GetAttributes", "ItemName": "nobody"}, nothing):
+        _, root = ask(parameters)
+        result = root.find(f"{NAMESPACE}{parameters['Action']}Result")
+        assert result is not None
+        assert len(result) == 0
 
 
 def test_an_error_has_no_namespace_and_a_request_id_of_its_own_spelling(ask):
