@@ -9,7 +9,7 @@ from webapp.users.errors import Changed
 from webapp.users.mover import Mover
 from webapp.users.records import Records, Taken
 from webapp.users.shardmap import MOVING, SWEEPING, ShardMap
-from webapp.users.slots import new_copy, new_gone, new_moved, plain
+from webapp.users.slots import new_closed, new_copy, new_gone, new_moved, plain
 
 PREFIX = "u"
 NAME = "bob"  # his hash is even in 4 bits and odd in the fifth: he goes from u-08 to u-18 when 16 shards become 32
@@ -18,10 +18,11 @@ LOW, HIGH = "u-08", "u-18"
 BEFORE = ShardMap(16, 16)
 FORWARD = ShardMap(16, 32, generation=1, division=1, phase=MOVING)
 BACK = ShardMap(32, 16, generation=2, division=1, phase=MOVING)
+AGAIN = ShardMap(16, 32, generation=3, division=1, phase=MOVING)
 SWEPT_FORWARD = ShardMap(16, 32, generation=2, division=1, phase=SWEEPING)
 SWEPT_BACK = ShardMap(32, 16, generation=3, division=1, phase=SWEEPING)
 AFTER = ShardMap(32, 32, generation=3, division=1)
-SEEDS = 60
+SEEDS = 40
 
 
 class Cached:
@@ -111,7 +112,7 @@ class Play:
         return act
 
     def move(self):
-        """A mover of the new generation, who may come twice."""
+        """A mover of the new generation, who comes twice."""
 
         def act():
             for _ in range(2):
@@ -170,6 +171,11 @@ def starts():
         yield "turned", FORWARD, BACK, slots, False
         yield "back", BACK, BACK, slots, True
     yield "returned", BACK, BACK, returned, True
+    closed = {LOW: (new_closed(1), ""), HIGH: (new_closed(2), "")}
+    live_again = {LOW: (following(v), "y"), HIGH: (new_moved(2, v), "x")}
+    for slots in ({}, live_low, returned, closed, live_again):
+        yield "turned again", BACK, AGAIN, slots, False
+        yield "forward again", AGAIN, AGAIN, slots, True
     for slots in ({}, moved, written, deleted):
         yield "swept", FORWARD, SWEPT_FORWARD, slots, False
     for slots in ({}, live_high):
@@ -195,7 +201,7 @@ def test_a_name_stays_one_account_in_every_order_of_calls(old, new, slots, movin
             play.change(False),
             play.delete(seed % 2 == 0),
         ]
-        play.stage.play(*acts, *([play.move()] if moving else []))
+        play.stage.play(*acts, *([play.move(), play.move()] if moving else []))
         last = play.end()
         lives = chain(play.history, first or "")
         assert len(lives) == len(play.history) + 1, (seed, play.history)

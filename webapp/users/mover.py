@@ -72,8 +72,15 @@ class Mover:
         return None
 
     def _copy(self, item: str, here: Slot, there: Slot) -> None:
+        """Write the copy over what may stand in its place; read again where the account itself seems to be there."""
         if there.generation > self.shard_map.generation:
             raise Lost("somebody divides these shards by a newer map: run this again")
+        barred = there.barred and there.generation < self.shard_map.generation
+        unused = there.kind == COPY and there.generation == self.shard_map.division
+        if not (there.kind == ABSENT or barred or unused):
+            return  # another mover was here between our two readings: it lives there by now, or was deleted there
+        if unused and self.records.slot(self.here, item).text != here.text:
+            return  # the copy may be of what is newer than what we read, and another mover about to rely on it
         attributes = [{"Name": name, "Value": value, "Replace": True} for name, value in here.pairs]
         names = {name for name, _ in here.pairs}
         old = {name for name, _ in there.pairs} - names

@@ -17,7 +17,7 @@ from webapp.users.calls import Calls
 from webapp.users.errors import Changed, NoDomain, StoreError, Unavailable
 from webapp.users.shardmap import MOVING, Maps, ShardMap
 from webapp.users.shards import LIMIT
-from webapp.users.slots import ABSENT, COPY, LIVE, MOVED, Slot, authority, new_closed, new_gone, new_moved, plain
+from webapp.users.slots import ABSENT, COPY, LIVE, Slot, authority, new_closed, new_gone, plain
 from webapp.users.slots import unsettled as unclear
 
 ROUNDS = 20  # how often an item may change under an operation that must find it unchanged
@@ -155,9 +155,7 @@ class Records:
         """Bar the slot in the name of this generation, so that nobody makes the account there. Raises Changed."""
         if slot.barred and slot.generation == shard_map.generation:
             return
-        # A moved slot keeps its word: a copy elsewhere may live by it.
-        again = new_moved(shard_map.generation, slot.of) if slot.kind == MOVED else new_closed(shard_map.generation)
-        self._put(slot.home, item, {"version": again}, slot.text)
+        self._put(slot.home, item, {"version": new_closed(shard_map.generation)}, slot.text)
 
     def _delete(self, shard_map: ShardMap, item: str, home: str, version: str) -> None:
         if len(shard_map.places(item, self.prefix)) == 1:
