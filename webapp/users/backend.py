@@ -33,7 +33,13 @@ class SimpleDBBackend(BaseBackend):
             username = credentials.get(get_user_model().USERNAME_FIELD)
         if username is None or password is None:
             return None
-        account = await sync_to_async(accounts.prove, thread_sensitive=False)(username, password)
+
+        # Not as arguments: asgiref's frames, which an error report shows, would have them.
+        @sensitive_variables()
+        def prove():
+            return accounts.prove(username, password)
+
+        account = await sync_to_async(prove, thread_sensitive=False)()
         return await sync_to_async(self.user_of)(account)
 
     def get_user(self, user_id):

@@ -33,6 +33,14 @@ class UserManager(DjangoUserManager):
 
     use_in_migrations = False
 
+    # In an error report Django's own would show the password that they are given.
+    create_user = sensitive_variables()(DjangoUserManager.create_user)
+    acreate_user = sensitive_variables()(DjangoUserManager.acreate_user)
+    create_superuser = sensitive_variables()(DjangoUserManager.create_superuser)
+    acreate_superuser = sensitive_variables()(DjangoUserManager.acreate_superuser)
+    _create_user = sensitive_variables()(DjangoUserManager._create_user)
+    _acreate_user = sensitive_variables()(DjangoUserManager._acreate_user)
+
     @sensitive_variables()
     def _create_user_object(self, username, email, password, **fields):
         if not username:
@@ -201,9 +209,15 @@ class User(AbstractBaseUser, PermissionsMixin):
             self.account = proven
         return proven is not None
 
+    @sensitive_variables()
     async def acheck_password(self, raw_password: str | None) -> bool:
         """As check_password; the hash is computed in a thread, never on the event loop."""
-        return await sync_to_async(self.check_password, thread_sensitive=False)(raw_password)
+
+        @sensitive_variables()
+        def check():  # without an argument, which asgiref's frames would show in an error report
+            return self.check_password(raw_password)
+
+        return await sync_to_async(check, thread_sensitive=False)()
 
     def email_user(self, subject, message, from_email=None, **options):
         """Send him a mail."""
