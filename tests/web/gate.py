@@ -21,6 +21,7 @@ class Gate:
         self.endpoint_port = endpoint_port
         self.operations: list[str] = []
         self.busy = 0  # how many of the next requests are refused with 503
+        self.passes = None  # how many more requests pass before all are refused; None for no limit
         self.lose = 0  # how many of the next requests are carried out without an answer
         self.lock = threading.Lock()
         self.server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"gate": self}))
@@ -48,6 +49,10 @@ class Gate:
         finally:
             self.busy = 0
 
+    def let(self, requests: int | None) -> None:
+        """Let so many requests pass and refuse all after them, until told otherwise."""
+        self.passes = requests
+
     def verdict(self, operation: str) -> str:
         """What shall happen to this request."""
         with self.lock:
@@ -55,6 +60,10 @@ class Gate:
             if self.busy:
                 self.busy -= 1
                 return "busy"
+            if self.passes is not None:
+                self.passes -= 1
+                if self.passes < 0:
+                    return "busy"
             if self.lose:
                 self.lose -= 1
                 return "lose"
