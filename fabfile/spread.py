@@ -4,12 +4,13 @@ import shutil
 import sys
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from math import sqrt
 
 from fabric import task
 
 from webapp.users import shards
 
-from .domains import accounts, plainly, sentence
+from .domains import Shards, accounts, plainly, sentence
 from .engine import show as screen
 from .engine.errors import Refusal
 from .engine.stage import stage_of
@@ -17,7 +18,8 @@ from .engine.stage import stage_of
 BYTES = 10 * 2**30  # AWS's limit of a domain
 PAIRS = 10**9  # likewise: attribute name and value pairs
 FULL = 0.7  # of a limit, from where a domain should be divided
-UNEVEN, ENOUGH = 1.2, 1000  # fullest shard to mean above which something is wrong, once there are that many users
+UNEVEN, ENOUGH = 1.2, 1000  # fullest shard to mean that is worth a word, once there are that many users
+CHANCE = 4.5  # standard deviations above the mean, to which a fair hash brings a shard once in ten thousand looks
 AT_ONCE = 8  # domains asked side by side
 BAR = 30  # cells at most
 PIPED = 120  # columns where there is no terminal
@@ -27,8 +29,8 @@ PIPED = 120  # columns where there is no terminal
 class Shard:
     """What one domain holds. `users` and `addresses` are counted now; the rest AWS tells, as of some minutes ago.
 
-    `state` is "there", "missing" or "unknown"; then `error` says why. `moved` is how many were handed over to another
-    shard while users move.
+    `state` is "there", "missing" or "unknown"; then `error` says why. `moved` is how many accounts and claims were
+    handed over to another shard while users move.
     """
 
     domain: str
@@ -103,7 +105,7 @@ def count(store, shard_map, name):
             name,
             users=count_of(store.records, name),
             addresses=matching("account > '' and (version < 'a' or version like 'copy %')"),
-            moved=matching(f"name > '' and version like 'moved {shard_map.generation} %'") if moving else 0,
+            moved=matching(f"version like 'moved {shard_map.generation} %'") if moving else 0,
             items=told["ItemCount"],
             bytes=told["ItemNamesSizeBytes"] + told["AttributeNamesSizeBytes"] + told["AttributeValuesSizeBytes"],
             pairs=told["AttributeValueCount"],
@@ -119,9 +121,8 @@ def summary(found, shard_map):
     there = [shard for shard in found if shard.state == "there"]
     users = sum(shard.users for shard in there)
     fullest = max(there, key=lambda shard: shard.users, default=None)
-    moved = sum(shard.moved for shard in there)
     return {
-        "map": vars(shard_map) | {"state": state_of(found, shard_map, users, moved)},
+        "map": vars(shard_map) | {"state": state_of(found, shard_map)},
         "users": users,
         "addresses": sum(shard.addresses for shard in there),
         "items": sum(shard.items for shard in there),
@@ -132,7 +133,7 @@ def summary(found, shard_map):
     }
 
 
-def state_of(found, shard_map, users, moved):
+def state_of(found, shard_map):
     """The shard map in a sentence."""
     since = f"generation {shard_map.generation} since {shard_map.since}"
     if shard_map.phase == "steady":
@@ -140,11 +141,14 @@ def state_of(found, shard_map, users, moved):
     turn = f"{shard_map.before} -> {shard_map.after}"
     if shard_map.phase == "sweeping":
         return f"{turn}, all users have moved, and what is left behind is being removed; {since}"
-    # Up, half of all go, those on their way counted twice; down, all that the upper shards hold.
-    leaving = found[shard_map.after :]
-    to_go = (users + moved) / 2 if shard_map.after > shard_map.before else sum(it.users + it.moved for it in leaving)
+    # Up, half of all go; down, all that the upper shards hold.
+    moved = sum(shard.moved for shard in found)
+    if shard_map.after > shard_map.before:
+        to_go = sum(shard.users + shard.addresses for shard in found) / 2
+    else:
+        to_go = sum(shard.users + shard.addresses + shard.moved for shard in found[shard_map.after :])
     far = f", about {min(moved / to_go, 1):.0%} of those that move" if to_go else ""
-    return f"moving {turn}, {moved:,} users handed over{far}; {since}"
+    return f"moving {turn}, {moved:,} accounts and addresses handed over{far}; {since}"
 
 
 def warnings(stage, found, shard_map, told):
@@ -164,15 +168,23 @@ def warnings(stage, found, shard_map, told):
                 f"{shard.domain} is at {shard.share:.0%} of {limit}: divide the shards with"
                 f" `fab {stage.name} sdb.reshard {2 * shard_map.after}`"
             )
-    if shard_map.phase == "steady" and told["users"] >= ENOUGH and told["skew"] > UNEVEN:
+    if shard_map.phase == "steady" and is_uneven(found, told):
         yield (
             f"{told['fullest']} holds {told['skew']:.2f} times the mean, which a fair hash does not do by chance:"
             " look at who makes accounts there"
         )
-    want = next(it for it in stage.resources if type(it).__name__ == "Shards")
+    want = next(it for it in stage.resources if isinstance(it, Shards))
     if want.count != shard_map.after and shard_map.phase == "steady":
         says = f"the shard map says {shard_map.after}" if shard_map.generation else f"users lie in {shard_map.after}"
         yield f"{says} and stages.py says {want.count}: write {shard_map.after} there"
+
+
+def is_uneven(found, told):
+    """Whether the fullest shard is fuller than it should be, and than it may be by chance."""
+    if told["users"] < ENOUGH or told["skew"] <= UNEVEN:
+        return False
+    mean = told["users"] / sum(shard.state == "there" for shard in found)
+    return (told["skew"] - 1) * mean > CHANCE * sqrt(mean)
 
 
 # The table
@@ -191,19 +203,19 @@ def show(found, told):
         if room >= 8 or lesser is None:
             break
         heads.remove(lesser)
-    print(screen.paint("  ".join(aligned(head, head, widths) for head in heads), "grey"))
+    lines = [screen.paint("  ".join(aligned(head, head, widths) for head in heads), "grey")]
     most = max((shard.users for shard in found), default=0)
     for shard, row in zip([*found, None], rows, strict=True):
         line = "  ".join(aligned(row[head], head, widths) for head in heads)
         drawn = screen.paint(bar(shard.users, most, min(BAR, room)), shade(shard)) if shard and most else ""
-        print(f"{line}  {drawn}".rstrip())
-    skew = f", the fullest {told['fullest']} with {told['skew']:.3f} times the mean" if told["users"] else ""
-    print(f"{told['users']:,} users in {len(found)} domains{skew}")
-    print(f"shard map: {told['map']['state']}")
-    if told["map"]["phase"] == "moving":
-        print("While users move, those whose copy is there but not handed over yet count twice.")
-    for warning in told["warnings"]:
-        print(f"{screen.paint('!', 'yellow')} {warning}")
+        lines.append(f"{line}  {drawn}".rstrip())
+    moving = told["map"]["phase"] == "moving"  # and then they are uneven
+    tells = told["users"] and not moving
+    skew = f", the fullest {told['fullest']} with {told['skew']:.3f} times the mean" if tells else ""
+    lines += [f"{told['users']:,} users in {len(found)} domains{skew}", f"shard map: {told['map']['state']}"]
+    if moving:
+        lines.append("While users move, those whose copy is there but not handed over yet count twice.")
+    print("\n".join([*lines, *(f"{screen.paint('!', 'yellow')} {warning}" for warning in told["warnings"])]))
 
 
 def cells(shard):

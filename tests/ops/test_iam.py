@@ -8,6 +8,7 @@ from botocore import xform_name
 from fabfile import iam
 from fabfile.engine.plan import walk
 from fabfile.engine.steps import Call
+from fabfile.stages import user_domains_only
 
 from .resources import AWS, NOTHING
 from .test_calls import WANTS, ground
@@ -46,3 +47,22 @@ def test_changing_is_bound_to_the_stage():
 def test_reading_secrets_is_no_free_look():
     look = POLICY["Statement"][0]["Action"]
     assert not fnmatch.filter(look, "secretsmanager:GetSecretValue")
+
+
+@pytest.mark.parametrize("action", ["sdb:GetAttributes", "sdb:Select"])
+def test_accounts_hold_hashes_so_that_reading_them_is_no_free_look_either(action):
+    holding = [statement for statement in POLICY["Statement"] if action in statement["Action"]]
+    assert [statement["Resource"] for statement in holding] == [["arn:aws:sdb:us-west-2:*:domain/live-users-*"]]
+
+
+def test_it_allows_what_the_user_store_asks_for():
+    doing = ("GetAttributes", "PutAttributes", "DeleteAttributes", "BatchPutAttributes", "BatchDeleteAttributes")
+    doing += ("Select", "DomainMetadata", "ListDomains", "CreateDomain", "DeleteDomain")
+    assert {f"sdb:{it}" for it in doing} <= ALLOWED
+    assert "sdb:ListDomains" in POLICY["Statement"][0]["Action"], "a list has no domain to be bound to"
+
+
+def test_a_machine_may_use_the_domains_and_the_shard_map_and_make_or_delete_none():
+    (statement,) = user_domains_only("live")
+    assert statement["Resource"].endswith(":domain/live-users-*")
+    assert not [it for it in statement["Action"] if "Domain" in it and it != "sdb:DomainMetadata"]

