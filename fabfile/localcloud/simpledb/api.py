@@ -133,7 +133,7 @@ class SimpleDB:
             return path[1]
         if host := _HOST.match(request.host):
             # A bare sdb.amazonaws.com is a region of its own; a bare sdb.localhost is nobody's.
-            return host[1] or (OLDEST_REGION if "amazonaws" in request.host else None)
+            return host[1].lower() if host[1] else (OLDEST_REGION if "amazonaws" in request.host.lower() else None)
         return None
 
     def _delete_domain(self, region, parameters):

@@ -11,12 +11,12 @@ NAMESPACE = "{http://sdb.amazonaws.com/doc/2009-04-15/}"
 ROOT = Path(__file__).parents[3]
 
 
-def client_of(url):
+def client_of(url, region="us-west-2"):
     """A boto3 client that sends what it is given, also what botocore would refuse by itself."""
     return boto3.client(
         "sdb",
         endpoint_url=url,
-        region_name="us-west-2",
+        region_name=region,
         aws_access_key_id="local",
         aws_secret_access_key="local",
         config=Config(parameter_validation=False, retries={"total_max_attempts": 1}),
