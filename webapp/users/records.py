@@ -17,10 +17,11 @@ from webapp.users.calls import Calls
 from webapp.users.errors import Changed, NoDomain, StoreError, Unavailable
 from webapp.users.shardmap import MOVING, Maps, ShardMap
 from webapp.users.shards import LIMIT
-from webapp.users.slots import ABSENT, COPY, LIVE, Slot, authority, new_closed, new_gone, plain
+from webapp.users.slots import ABSENT, COPY, LIVE, MIXED, Slot, authority, new_closed, new_gone, plain
 from webapp.users.slots import unsettled as unclear
 
 ROUNDS = 20  # how often an item may change under an operation that must find it unchanged
+PARTING = 0.2  # seconds at most until an item is read again that an import and a sign-up have written at once
 
 
 class Taken(StoreError):
@@ -175,8 +176,15 @@ class Records:
 
     def slot(self, home: str, item: str, attempts: int | None = None) -> Slot:
         """The item in this one domain, as it is now."""
-        answer = self.calls("get_attributes", home, attempts, ItemName=item, ConsistentRead=True)
-        return Slot.read(home, answer.get("Attributes", []))
+        for _ in range(ROUNDS):
+            answer = self.calls("get_attributes", home, attempts, ItemName=item, ConsistentRead=True)
+            slot = Slot.read(home, answer.get("Attributes", []))
+            if slot.kind != MIXED:
+                return slot
+            self.calls.sleep(self.calls.chance(0, PARTING))
+        raise Unavailable(
+            f"{item} has two versions: an import was cut off there, and puts it right when it is run again"
+        )
 
     def _put(self, home: str, item: str, values: dict[str, str], version: str, attempts: int | None = None) -> None:
         """Replace these values if the slot has this version, or nothing if that is empty. Raises Changed."""

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Self
 
 LIVE, COPY, MOVED, CLOSED, GONE, ABSENT = "live", "copy", "moved", "closed", "gone", "absent"
+MIXED = "mixed"  # two versions: an import met a sign-up here, and takes its values out again in a moment
 
 
 def new_copy(division: int, version: str) -> str:
@@ -66,9 +67,12 @@ class Slot:
     def read(cls, home: str, attributes: list[dict]) -> Self:
         """From the attributes in an answer of GetAttributes or Select; none means that there is no item."""
         pairs = tuple((each["Name"], each["Value"]) for each in attributes)
-        text = next((value for name, value in pairs if name == "version"), "")
+        versions = [value for name, value in pairs if name == "version"]
         if not pairs:
             return cls(home)
+        if len(versions) > 1:
+            return cls(home, MIXED)
+        text = versions[0] if versions else ""
         rest = tuple(pair for pair in pairs if pair[0] != "version")
         word, *more = text.split(" ")
         match word, more:

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from webapp.users.records import Records
 from webapp.users.shardmap import MOVING, ShardMap
 from webapp.users.shards import CLAIM, domain_of
-from webapp.users.slots import COPY, LIVE, Slot, authority
+from webapp.users.slots import COPY, LIVE, MIXED, Slot, authority
 
 PAGE = 1000  # items asked for at once; SimpleDB cuts a page at 1 MB
 AT_ONCE = 8  # shards
@@ -77,7 +77,7 @@ def page(records: Records, home: str, after: str = "", most: int = PAGE) -> list
     for answer in selected(records, home, expression):
         # A page may be empty and not be the last: the service gives up after five seconds.
         if answer:
-            return [(each["Name"], Slot.read(home, each.get("Attributes", []))) for each in answer]
+            return [(each["Name"], _slot(records, home, each)) for each in answer]
     return []
 
 
@@ -87,8 +87,14 @@ def those(records: Records, home: str, items: list[str]) -> dict[str, Slot]:
     for start in range(0, len(items), WORDS):
         words = ", ".join(quoted(item) for item in items[start : start + WORDS])
         for answer in selected(records, home, f"select * from `{home}` where itemName() in ({words})"):
-            found |= {each["Name"]: Slot.read(home, each.get("Attributes", [])) for each in answer}
+            found |= {each["Name"]: _slot(records, home, each) for each in answer}
     return found
+
+
+def _slot(records, home, found):
+    """The slot that a Select found; asked for again by itself when an import has only just written to it too."""
+    slot = Slot.read(home, found.get("Attributes", []))
+    return records.slot(home, found["Name"]) if slot.kind == MIXED else slot
 
 
 def selected(records: Records, home: str, expression: str) -> Iterator[list[dict]]:
