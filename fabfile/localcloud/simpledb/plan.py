@@ -16,7 +16,8 @@ def statement(query, snapshot, domain, position, most, small_set=SMALL_SET):
     candidates an index is asked for in any case; it changes the time a Select takes and never what it finds.
     """
     # To fill a page, a walk looks at most * size / matches items; with fewer matches than that, sorting them is less.
-    bounds = (small_set, isqrt(most * snapshot.size(domain))) if small_set else ()
+    straight = not small_set or _leads_straight(query, snapshot, domain)
+    bounds = () if straight else (small_set, isqrt(most * snapshot.size(domain)))
     found = (_candidates(query.where, snapshot, domain, bound) for bound in bounds)
     candidates = next((some for some in found if some), None)
     if query.order is None:
@@ -28,6 +29,25 @@ def statement(query, snapshot, domain, position, most, small_set=SMALL_SET):
     else:
         rows = _sorted_by_value(query, candidates, domain, position)
     return rows + f" LIMIT {most}"
+
+
+def _leads_straight(query, snapshot, domain):
+    """Whether a walk in the order asked for meets nothing but what is asked for: nothing can be quicker."""
+    if query.order is None:
+        return False
+    key = query.order.key
+    stretches = all(_is_stretch(part, key) for part in _parts(query.where))
+    return stretches and (key is ITEM_NAME or snapshot.is_single(domain, key))
+
+
+def _is_stretch(node, key):
+    """Whether the index of the key's values leads straight to what the tree finds."""
+    match node:
+        case And(parts):
+            return all(_is_stretch(part, key) for part in parts)
+        case Test(every=False):
+            return node.key == key and _indexed(node)
+    return False
 
 
 def position_of(query, row):

@@ -99,9 +99,10 @@ def _with_pairs(query, snapshot, rows):
     if query.output == "itemName()":
         yield from ((row, []) for row in rows)
         return
-    wanted = None if query.output == "*" else frozenset(query.output)
+    wanted = frozenset(query.output)
     for start in range(0, len(rows), _AT_A_TIME):
         some = rows[start : start + _AT_A_TIME]
         pairs_of = snapshot.pairs_of([row[0] for row in some])
         for row in some:
-            yield row, [pair for pair in pairs_of[row[0]] if wanted is None or pair[0] in wanted]
+            pairs = pairs_of[row[0]]
+            yield row, pairs if query.output == "*" else [pair for pair in pairs if pair[0] in wanted]

@@ -36,7 +36,7 @@ def attributes(pairs):
 
 def item(name, pairs):
     """One Item element of a Select's result."""
-    return f"<Item>{element('Name', name)}{attributes(pairs)}</Item>"
+    return f"<Item>{element('Name', name)}{attributes(pairs) if pairs else ''}</Item>"
 
 
 def success(action, result, usage):

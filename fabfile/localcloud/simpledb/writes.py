@@ -55,12 +55,8 @@ def write(connection, job, limits):
 
 def pairs_of(connection, ids):
     """The sorted pairs of each of the items of these ids, by id."""
-    found = {id: [] for id in ids}
-    marks = ",".join("?" * len(found))
-    sql = f"SELECT item, name, value FROM pairs WHERE item IN ({marks}) ORDER BY item, name, value"
-    for id, name, value in connection.execute(sql, tuple(found)):
-        found[id].append((name, value))
-    return found
+    sql = "SELECT name, value FROM pairs WHERE item = ? ORDER BY name, value"
+    return {id: connection.execute(sql, (id,)).fetchall() for id in ids}
 
 
 def _ids(connection, domain, names):

@@ -208,3 +208,12 @@ def test_a_run_that_takes_too_long_gives_what_it_has_found(domain, simpledb, fil
     assert 0 < page.items < 1000
     rest = run(simpledb.store, "us-west-2", expression, page.next_token)
     assert page.items + rest.items == 1000
+
+
+def test_counts_that_took_too_long_add_up(domain, simpledb, fill):
+    fill(range(1000))
+    expression = f"select count(*) from `{domain}` where not all = '2' and not every(n) = '1' and not n = '2'"
+    late = run(simpledb.store, "us-west-2", expression, clock=iter([0, 10]).__next__)
+    rest = run(simpledb.store, "us-west-2", expression, late.next_token)
+    assert 0 < late.items < 1000
+    assert (late.items + rest.items, rest.next_token) == (1000, None)
