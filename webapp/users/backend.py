@@ -50,7 +50,7 @@ class SimpleDBBackend(BaseBackend):
             return None
         if user is None or not may_enter(user):
             return None
-        account = user.account if hasattr(user, "account") else accounts.find(user.get_username())
+        account = user.account if is_ours(type(user)) else accounts.find(user.get_username())
         return user if account is not None and account.active else None
 
     async def aget_user(self, user_id):
@@ -61,12 +61,17 @@ class SimpleDBBackend(BaseBackend):
         """The user whose account this is, made now if he is here for the first time; None if he may not enter."""
         if account is None:
             return None
-        manager = get_user_model()._default_manager
-        if hasattr(manager, "for_account"):
-            user = manager.for_account(account)
+        model = get_user_model()
+        if is_ours(model):
+            user = model._default_manager.for_account(account)
         else:
-            user, _ = manager.get_or_create(**{get_user_model().USERNAME_FIELD: account.name})
+            user, _ = model._default_manager.get_or_create(**{model.USERNAME_FIELD: account.name})
         return user if user and may_enter(user) else None
+
+
+def is_ours(model) -> bool:
+    """Whether a user model knows accounts, as ours does."""
+    return hasattr(model._default_manager, "for_account")
 
 
 def may_enter(user) -> bool:
