@@ -11,6 +11,7 @@ from fabfile.engine.plan import Seen
 from fabfile.engine.secret import Secret
 from fabfile.engine.steps import Call
 from fabfile.firewalls import Firewall
+from fabfile.sdb import Shards
 
 from .resources import NOTHING, STAGES, check, steps_of
 
@@ -47,6 +48,13 @@ def test_taking_down_asks_only_for_what_aws_knows(want):
     now = replace(want, protected=False) if isinstance(want, Database) else want
     want = now
     assert [step for step in steps_of(want.teardown(Seen("an-id", now, ground(want).ids))) if isinstance(step, Call)]
+
+
+def test_taking_down_shards_that_were_divided_asks_only_for_what_aws_knows():
+    want = Shards("live-users", 16)
+    steps = steps_of(want.teardown(Seen(want.name, want, {"there": list(range(32)), "has_map": True})))
+    gone = [step.params["DomainName"] for step in steps]
+    assert gone == [f"live-users-{number:02x}" for number in range(16, 32)] + ["live-users-map"]
 
 
 def test_growing_a_volume_asks_only_for_what_aws_knows():

@@ -124,6 +124,12 @@ class TestOnceDivided:
         whole.status.body(stage.run(8), json=True)
         assert {row["state"] for row in rows(capsys).values()} == {"in place"}
 
+    def test_a_number_ahead_of_the_shard_map_is_refused_again(self, stage, capsys):
+        with pytest.raises(Refusal, match="1 failed, 16 not tried"):
+            create.body(stage.run(16))
+        assert f"`fab {stage.name} sdb.reshard 16`" in capsys.readouterr().out
+        assert len(stage.listed()) == 8 + 1
+
     def test_everybody_is_found_by_either(self, stage):
         for shards in (4, 8):
             store = accounts(stage.run(shards).config["stage"])
