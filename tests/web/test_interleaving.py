@@ -75,7 +75,7 @@ class Play:
                 slot = records.get(NAME)
                 if slot is None:
                     continue
-                version = following(slot.text)
+                version = following(plain(slot.text))
                 began = next(self.stage.clock)
                 try:
                     records.replace(NAME, slot.home, slot.text, {"password": "changed", "version": version})
@@ -116,7 +116,7 @@ class Play:
 
         def act():
             for _ in range(2):
-                mover.move([NAME])
+                mover.move({NAME: mover.records.slot(here, NAME)})
 
         here, there = self.new.places(NAME, PREFIX)
         mover = Mover(self.records(late=False), self.new, here, there)

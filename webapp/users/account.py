@@ -27,8 +27,8 @@ class Account:
     active      False locks the account out everywhere at once
     stamp       random, new with each change of password: sessions that carry an older one have ended
     created, updated, last_login    by `timestamp`; last_login is empty before the first sign-in
-    version     a number and a random part, new with each change; behind the word `copy` as slots.py tells
-    home        the domain it was read from; not stored, and no part of what the account is
+    version     a number and a random part, new with each change
+    home, text  the domain it was read from, and its version as it stands there (slots.py); no part of what it is
     """
 
     id: str
@@ -42,6 +42,7 @@ class Account:
     last_login: str
     version: str
     home: str = field(default="", compare=False, repr=False)
+    text: str = field(default="", compare=False, repr=False)
 
     @classmethod
     def new(cls, name: str, password: str, email: str, active: bool, now: datetime) -> Self:
@@ -63,13 +64,13 @@ class Account:
     @classmethod
     def read(cls, slot: Slot) -> Self:
         """The account in the slot that is one. Attributes this code does not know are left alone."""
-        values = dict(slot.pairs) | {"version": slot.text, "home": slot.home}
+        values = dict(slot.pairs) | {"version": plain(slot.text), "home": slot.home, "text": slot.text}
         texts = {each.name: values.get(each.name, "") for each in fields(cls)}
         return cls(**{**texts, "active": texts["active"] == "yes"})
 
     def values(self) -> dict[str, str]:
         """All that is stored, as texts by attribute."""
-        return {each.name: as_text(getattr(self, each.name)) for each in fields(self) if each.name != "home"}
+        return {each.name: as_text(getattr(self, each.name)) for each in fields(self) if each.compare}
 
 
 def as_text(value: str | bool) -> str:
@@ -81,5 +82,5 @@ def as_text(value: str | bool) -> str:
 
 def following(version: str) -> str:
     """The version after this one. Its random part tells our own write from another's when an answer was lost."""
-    number = int(plain(version).partition(".")[0] or 0)
+    number = int(version.partition(".")[0] or 0)
     return f"{number + 1:010d}.{secrets.token_hex(8)}"

@@ -157,13 +157,13 @@ class Division:
 
     def _move_shard(self, mover: Mover) -> Iterator[tuple[int, int]]:
         for items in self._pages(mover.here):
-            going = [item for item, slot in items if slot.kind in (LIVE, COPY) and mover.goes(item)]
-            yield len(items), sum(mover.move(some) for some in chunks(going))
+            going = [(item, slot) for item, slot in items if slot.kind in (LIVE, COPY) and mover.goes(item)]
+            yield len(items), sum(mover.move(dict(some)) for some in chunks(going))
 
     def _check_shard(self, mover: Mover) -> Iterator[tuple[int, int]]:
         for items in self._pages(mover.here):
-            gone = [item for item, _ in items if mover.goes(item)]
-            yield len(items), sum(mover.check(some) for some in chunks(gone))
+            gone = [(item, slot) for item, slot in items if mover.goes(item)]
+            yield len(items), sum(mover.check(dict(some)) for some in chunks(gone))
 
     def _check_target(self, mover: Mover) -> Iterator[tuple[int, int]]:
         for items in self._pages(mover.there):

@@ -38,24 +38,30 @@ class Mover:
         """Whether the item is one of those that go from `here` to `there`."""
         return self.shard_map.places(item, self.records.prefix) == (self.here, self.there)
 
-    def move(self, items: list[str]) -> int:
-        """Hand over those of the items that are still here; returns how many. Raises Unavailable."""
+    def move(self, here: dict[str, Slot]) -> int:
+        """Hand over those of the items that are still here, which were just read as these slots; returns how many.
+
+        Raises Lost, Unavailable.
+        """
         handed = 0
+        for item, slot in here.items():  # mostly there is nothing in the new place, and no need to ask
+            with contextlib.suppress(Changed):
+                self._step(item, slot, Slot(self.there))
         for _ in range(ROUNDS):
-            if not items:
-                return handed
-            here, there = (those(self.records, home, items) for home in (self.here, self.there))
+            there = those(self.records, self.there, list(here))
             left = []
-            for item in items:
+            for item, slot in here.items():
                 try:
-                    done = self._step(item, here[item], there[item])
+                    done = self._step(item, slot, there[item])
                 except Changed:
                     done = None
                 handed += done is True
                 if done is None:
                     left.append(item)
-            items = left
-        raise Lost(f"{len(items)} items of {self.here} change all the time, {items[0]} for one: run this again")
+            if not left:
+                return handed
+            here = those(self.records, self.here, left)
+        raise Lost(f"{len(here)} items of {self.here} change all the time, {left[0]} for one: run this again")
 
     def _step(self, item: str, here: Slot, there: Slot) -> bool | None:
         """The next write for one item: True when it handed the item over, None when more is to be done."""
@@ -89,16 +95,17 @@ class Mover:
         attributes.append({"Name": "version", "Value": version, "Replace": True})
         self._write(there, item, attributes)
 
-    def check(self, items: list[str]) -> int:
+    def check(self, here: dict[str, Slot]) -> int:
         """Compare each item that was handed over with its copy, before the old one goes; returns how many still have to
         be moved.
 
-        What was noted here after it had been copied is noted there too. Raises Lost, Changed, Unavailable.
+        `here` are the slots as they were just read. What was noted in one after it had been copied is noted there too.
+        Raises Lost, Unavailable.
         """
-        here, there = (those(self.records, home, items) for home in (self.here, self.there))
+        there = those(self.records, self.there, list(here))
         unmoved = 0
-        for item in items:
-            one, other = here[item], there[item]
+        for item, one in here.items():
+            other = there[item]
             if authority(one, other, self.shard_map.division) is one:
                 unmoved += 1
             elif one.kind == MOVED and other.kind == ABSENT:

@@ -16,7 +16,6 @@ from webapp.users.errors import Changed, EmailTaken, NameTaken, StoreError, Unav
 from webapp.users.records import ROUNDS, Records, Taken, check
 from webapp.users.shardmap import LEASE, Maps
 from webapp.users.shards import SHARDS, canonical, claim
-from webapp.users.slots import plain
 
 __all__ = [
     "ATTEMPTS",
@@ -64,7 +63,7 @@ class AccountStore:
         if email:
             self.claims.take(account, email)
         try:
-            return replace(account, home=self.records.create(item, account.values()))
+            return replace(account, home=self.records.create(item, account.values()), text=account.version)
         except Taken:
             if email:
                 self.claims.release(account, email)
@@ -109,7 +108,7 @@ class AccountStore:
     def touch(self, account: Account) -> Account:
         """Note a sign-in. Asked for only once and without a new version, since nobody's change depends on it."""
         touched = replace(account, last_login=timestamp(self.now()))
-        self.records.note(canonical(account.name), account.home, account.version, {"last_login": touched.last_login})
+        self.records.note(canonical(account.name), account.home, account.text, {"last_login": touched.last_login})
         return touched
 
     def lock(self, name: str) -> Account | None:
@@ -125,7 +124,7 @@ class AccountStore:
 
     def delete(self, account: Account) -> None:
         """Remove the account if it is still as it was read. Raises Changed, Unavailable."""
-        self.records.delete(canonical(account.name), account.home, account.version)
+        self.records.delete(canonical(account.name), account.home, account.text)
         if account.email:
             self.claims.release(account, account.email)
 
@@ -154,12 +153,7 @@ class AccountStore:
 
     def _replace(self, old: Account, new: Account) -> Account:
         try:
-            home = self.records.replace(canonical(old.name), old.home, old.version, new.values())
+            home = self.records.replace(canonical(old.name), old.home, old.text, new.values())
         except Changed:
             raise Changed(f"the account {old.name} was changed by another client") from None
-        return replace(new, home=home)
-
-
-def same(one: Account, other: Account) -> bool:
-    """Whether two readings are of the same version of an account, wherever it was."""
-    return one.id == other.id and plain(one.version) == plain(other.version)
+        return replace(new, home=home, text=new.version)
