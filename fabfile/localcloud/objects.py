@@ -10,7 +10,7 @@ import threading
 import uuid
 
 from moto.kms import kms_backends
-from moto.s3 import models
+from moto.s3 import models, utils
 
 from .cloud import ACCOUNT, REGION
 from .simpledb.sinks import Undeliverable
@@ -27,8 +27,22 @@ _KEY_STATES = {  # of KMS: what makes an export fail
 def install(cloud):
     """Let moto's S3 keep its bodies in the folder "objects" of the cloud's home. Returns the Bodies."""
     Key.bodies = Bodies(cloud.place.home / "objects")
-    models.FakeKey = Key
+    models.FakeKey, models._VersionedKeyStore = Key, Versions
     return Key.bodies
+
+
+class Versions(utils._VersionedKeyStore):
+    """moto's objects of one bucket, with all their versions; pickled as it is, it would keep the last ones only."""
+
+    def __reduce__(self):
+        return _versions, (list(self.lists()),)
+
+
+def _versions(lists):
+    store = Versions()
+    for key, versions in lists:
+        store.setlist(key, versions)
+    return store
 
 
 class Key(models.FakeKey):
@@ -137,7 +151,7 @@ def _check_key(name):
         raise _kms("KmsNotFoundException", "The specified KMS key does not exist.") from error
     if key.key_state in _KEY_STATES:
         raise _kms(*_KEY_STATES[key.key_state])
-    if key.key_usage != "ENCRYPT_DECRYPT":
+    if key.key_usage not in ("", None, "ENCRYPT_DECRYPT"):  # moto notes only what was asked for
         raise _kms("KmsInvalidKeyUsageException", "The expected KMS key usage is ENCRYPT_DECRYPT.")
 
 

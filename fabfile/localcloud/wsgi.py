@@ -5,6 +5,7 @@ import json
 import time
 from urllib.parse import parse_qsl
 
+from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.wsgi import LimitedStream
 
 from . import answers, calls
@@ -51,8 +52,11 @@ class Endpoint:
             environ["wsgi.input"].read(LARGEST)  # or the client sees its connection reset in place of the answer
             return self._too_large(service, largest)
         if service == "s3":
-            parameters = _query(environ)  # an object is no form, and is read once
-            _bound(environ)
+            parameters = _query(environ)
+            try:
+                _prepare(environ)
+            except RequestEntityTooLarge:
+                return self._too_large(service, largest)
         else:
             parameters = self._parameters(environ)
             key, region, service = scope(environ, parameters)
@@ -176,9 +180,20 @@ def _query(environ):
     return dict(parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True))
 
 
-def _bound(environ):
-    """Let the body end where it ends: the server hands on the connection itself."""
-    if not environ.get("wsgi.input_terminated"):
+def _prepare(environ):
+    """Hand moto the body of an object as it is: it ends where it ends, has a length, and is no form.
+
+    Raises RequestEntityTooLarge for a body in chunks above the bound.
+    """
+    if environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded"):
+        environ["CONTENT_TYPE"] = "binary/octet-stream"  # what curl adds by itself would have it parsed and lost
+    if environ.pop("wsgi.input_terminated", False):
+        body = environ["wsgi.input"].read(LARGEST_OBJECT + 1)
+        if len(body) > LARGEST_OBJECT:
+            raise RequestEntityTooLarge
+        environ.pop("HTTP_TRANSFER_ENCODING", None)
+        environ["CONTENT_LENGTH"], environ["wsgi.input"] = str(len(body)), io.BytesIO(body)
+    else:
         environ["wsgi.input"] = LimitedStream(environ["wsgi.input"], int(environ.get("CONTENT_LENGTH") or 0))
 
 
