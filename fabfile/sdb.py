@@ -2,6 +2,7 @@
 
 from fabric import task
 
+from .division import reshard
 from .domains import Domain, Shards, accounts, domains
 from .engine.stage import make
 from .engine.stage import status as tell
@@ -22,6 +23,7 @@ __all__ = [
     "find",
     "passwd",
     "repair",
+    "reshard",
     "status",
 ]
 
