@@ -65,6 +65,8 @@ def test_all_that_is_missing_is_said_at_once_without_a_traceback():
         ({"MYSQL_CA": "/no/such/file.pem"}, "MYSQL_CA: "),
         ({"REDIS_URL": "redis://:secret@host:6379/0"}, "REDIS_PASSWORD"),
         ({"USER_SHARDS": "0"}, "USER_SHARDS: "),
+        ({"EXACT_NAMES": "perhaps"}, "EXACT_NAMES: "),
+        ({"EMAIL_URL": "smtp://u:secret@host"}, "EMAIL_PASSWORD"),
         ({"MYSQL_PASSWORD": ""}, "MYSQL_PASSWORD: missing"),
     ],
 )
