@@ -144,7 +144,8 @@ def domains(stage, count=16):
 def accounts(stage, client=None, **calls):
     """The stage's user store: the application's own code, with our client, and by the shards that there really are.
 
-    `client` stands in for ours; `calls` are those of AccountStore, for who works in bulk and has more patience than a page.
+    `client` stands in for ours; `calls` are those of AccountStore, for who works in bulk and has more patience than a
+    page.
     """
     from webapp.users.store import AccountStore
 

@@ -7,6 +7,7 @@ from .domains import Domain, Shards, accounts, domains
 from .engine.stage import make
 from .engine.stage import status as tell
 from .spread import status
+from .transfer import export, import_
 from .users import adduser, deluser, disable, enable, find, passwd, repair
 
 __all__ = [
@@ -20,7 +21,9 @@ __all__ = [
     "disable",
     "domains",
     "enable",
+    "export",
     "find",
+    "import_",
     "passwd",
     "repair",
     "reshard",

@@ -69,26 +69,29 @@ class World:
         except (URLError, TimeoutError) as error:
             raise Failure(f"{url} does not answer ({error}): check this machine's way out and try again") from None
 
-    def client(self, service):
-        """One client of a service, kept. Rooms want it only for the user store, which brings its own calls."""
+    def client(self, service, **config):
+        """One client of a service, kept. Rooms want it only for the user store, which brings its own calls.
+
+        `config`, options of botocore's Config in place of ours, makes a client of its own.
+        """
         import boto3  # here, not above: `fab --list` should not pay for it
         from botocore.config import Config
 
         with self._lock:  # boto3's session may not make two clients at once
             if not self._clients:
                 self._session = boto3.Session(region_name=self.region, **self._keys())
-            if service not in self._clients:
+            key = (service, repr(config)) if config else service
+            if key not in self._clients:
                 # Who we are is asked first: where nobody answers, that is to be said at once and not after six tries.
                 attempts = 2 if service == "sts" else 6
-                config = Config(
-                    retries={"mode": "standard", "max_attempts": attempts}, connect_timeout=10, read_timeout=60
-                )
+                ours = {"mode": "standard", "max_attempts": attempts}
+                options = Config(**{"retries": ours, "connect_timeout": 10, "read_timeout": 60} | config)
                 try:
-                    client = self._session.client(service, endpoint_url=self.endpoint or None, config=config)
+                    client = self._session.client(service, endpoint_url=self.endpoint or None, config=options)
                 except ValueError as error:  # botocore's word on an address that is none
                     raise Refusal(f"{error}: look at AWS_ENDPOINT_URL and at your AWS config file") from None
-                self._clients[service] = client
-            return self._clients[service]
+                self._clients[key] = client
+            return self._clients[key]
 
     def _keys(self):
         if not self.endpoint:

@@ -9,7 +9,9 @@ import base64
 import functools
 import hmac
 import time
+from collections.abc import Callable, Iterable, Iterator
 from hashlib import sha256
+from typing import Any
 from urllib.parse import quote
 
 BATCH = 25  # items that one call takes
@@ -42,6 +44,20 @@ def sorted_form(domain: str, items: list[dict]) -> str:
             parts.append(f"{start}Name={_quoted(attribute['Name'])}{replace}{start}Value={_quoted(attribute['Value'])}")
         parts.append(f"&Item.{number}.ItemName={_quoted(item['Name'])}")
     return "".join(parts)
+
+
+def batches(things: Iterable, size: Callable[[Any], int]) -> Iterator[list]:
+    """The things in batches that one call takes, each thing having this many bytes in its text."""
+    batch, total = [], 0
+    for thing in things:
+        own = size(thing)
+        if batch and (len(batch) == BATCH or total + own > LARGEST):
+            yield batch
+            batch, total = [], 0
+        batch.append(thing)
+        total += own
+    if batch:
+        yield batch
 
 
 def size_of(item: str, pairs) -> int:

@@ -9,10 +9,10 @@ two versions, no condition on one holds, so nobody else writes to the item, and 
 import contextlib
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from webapp.users.bulk.batches import BATCH, LARGEST, size_of
+from webapp.users.bulk.batches import BATCH, batches, size_of
 from webapp.users.bulk.rate import Rate
 from webapp.users.calls import Calls
 from webapp.users.errors import Changed, NoDomain, Unavailable
@@ -135,7 +135,7 @@ class Lane:
         """Make the entries. What an error leaves behind is looked at by the next round."""
         self._steady()
         unread = []
-        for batch in batches(self._look(entries)):
+        for batch in batches(self._look(entries), lambda entry: size_of(entry.item, entry.values.items())):
             self.rate.wait()
             self._steady()
             batch = [entry for entry in batch if entry.before() or self._taken_back(entry)]
@@ -243,17 +243,3 @@ class Lane:
         except (Changed, Taken):
             return False
         return True
-
-
-def batches(entries: list[Entry]) -> Iterator[list[Entry]]:
-    """The entries in batches that one call takes."""
-    batch, size = [], 0
-    for entry in entries:
-        own = size_of(entry.item, entry.values.items())
-        if batch and (len(batch) == BATCH or size + own > LARGEST):
-            yield batch
-            batch, size = [], 0
-        batch.append(entry)
-        size += own
-    if batch:
-        yield batch

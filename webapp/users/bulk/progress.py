@@ -98,6 +98,13 @@ class Progress:
             )
         self.done, self.began, self.counts = done, began, dict(counts)
 
+    def restart(self) -> None:
+        """Forget everything: all rows are to be looked at again."""
+        with self._connection:
+            self._connection.execute("DELETE FROM state")
+            self._connection.execute("DELETE FROM rejected")
+        self.done, self.began, self.counts = 0, "", dict.fromkeys(COUNTS, 0)
+
     def rejections(self, conflicts: bool = False, most: int = -1) -> Iterator[Rejection]:
         """All, or those alone that were not imported since another has what they want, by their numbers."""
         condition = "WHERE item != '' AND NOT imported" if conflicts else ""

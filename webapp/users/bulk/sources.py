@@ -10,8 +10,10 @@ import hashlib
 import json
 import sys
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 
+from webapp.users.bulk.arrays import Broken, elements
 from webapp.users.bulk.rows import DJANGO, LEFT_OUT, OURS, Unfit
 
 FORMATS = ("jsonl", "csv", "dumpdata")
@@ -47,13 +49,25 @@ class Source:
         """What the source is called in sentences."""
         return "standard input" if self.path == "-" else self.path
 
-    @property
+    @cached_property
     def key(self) -> str:
         """What tells this content, whatever the file is called; empty for a stream that is read only once."""
         if self.size is None or not Path(self.path).is_file():
             return ""
+        digest, self.lines = hashlib.sha256(), 0
         with open(self.path, "rb") as file:
-            return f"{self.format}-{hashlib.file_digest(file, 'sha256').hexdigest()}"
+            while chunk := file.read(_CHUNK):
+                digest.update(chunk)
+                self.lines += chunk.count(b"\n")
+        return f"{self.format}-{digest.hexdigest()}"
+
+    def total(self, rows: int) -> int | None:
+        """About how many rows there are, when `rows` have been read; None if that cannot be known."""
+        if not self.key:
+            return None
+        if self.format == "dumpdata":  # one line, mostly
+            return max(rows, round(rows * self.size / self.at)) if self.at else rows
+        return max(rows, self.lines - (self.format == "csv"))
 
     @property
     def at(self) -> int:
@@ -132,30 +146,14 @@ class Source:
             )
 
     def _array(self, after):
-        decoder, parse = codecs.getincrementaldecoder("utf-8")("surrogateescape"), json.JSONDecoder().raw_decode
-        self._file.read(1)  # the bracket
-        text, at, number, ended = "", 0, 0, False
-        while True:
-            at = _skip(text, at, " \t\r\n,")
-            if text[at : at + 1] == "]":
-                return
-            try:
-                record, end = parse(text, at) if at < len(text) else (None, 0)
-            except (ValueError, RecursionError):
-                end = 0
-            if not end or (end == len(text) and not ended):
-                if ended or len(text) - at > 2 * LONGEST:
-                    raise Malformed(
-                        f"{self.name} is no JSON from entry {number + 1} on, or cut off there: mend it, and run this"
-                        " again"
-                    )
-                chunk = self._file.read(_CHUNK)
-                ended = not chunk
-                text, at = text[at:] + decoder.decode(chunk, ended), 0
-                continue
-            number, at = number + 1, end
-            if number > after and not _of_another_model(record):
-                yield number, record if isinstance(record, dict) else Unfit("it is no JSON object")
+        try:
+            for number, record in enumerate(elements(self._file), 1):
+                if number > after and not _of_another_model(record):
+                    yield number, record if isinstance(record, dict) else Unfit("it is no JSON object")
+        except Broken as broken:
+            raise Malformed(
+                f"{self.name} is no JSON from entry {broken.number} on, or cut off there: mend it, and run this again"
+            ) from None
 
 
 class _Lines:
@@ -195,9 +193,3 @@ def _row_of_cells(columns, cells):
 def _of_another_model(record):
     """Whether an entry of a `dumpdata` of more than the users is none of them."""
     return isinstance(record, dict) and "model" in record and "username" not in (record.get("fields") or ())
-
-
-def _skip(text, at, blanks):
-    while at < len(text) and text[at] in blanks:
-        at += 1
-    return at
