@@ -176,6 +176,6 @@ def plainly(stage, otherwise="nothing was changed"):
 
 
 def sentence(error):
-    """An error's words, to be followed by others."""
+    """An error's words, to be followed by others; the name of an operation stays as it is written."""
     text = str(error).rstrip(".")
-    return text[:1].upper() + text[1:]
+    return text if "_" in text.partition(" ")[0] else text[:1].upper() + text[1:]
