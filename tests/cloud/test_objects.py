@@ -1,11 +1,13 @@
 """S3 in the local cloud: as clients use it, its bodies as files, whole after a kill; and SimpleDB's exports in it."""
 
 import hashlib
+import http.client
 import io
 import json
 import os
 import urllib.error
 import urllib.request
+from urllib.parse import urlsplit
 
 import boto3
 import pytest
@@ -299,50 +301,12 @@ def test_an_export_that_a_kill_cut_off_is_finished_in_s3_by_the_next_start(cloud
     assert json.loads(read(cloud.client("s3"), bucket, found["exportManifest"]))["itemsCount"] == 500
 
 
-# -- SimpleDB behind the cloud's endpoint ----------------------------------------------------------------------------
-
-
-def test_simpledb_has_its_regions_here_and_the_others_have_one(cloud):
-    sdb = cloud.client("sdb")
-    sdb.create_domain(DomainName="regional")
-    irish = boto3.client(
-        "sdb", "eu-west-1", endpoint_url=f"{cloud.url}/eu-west-1", aws_access_key_id="a", aws_secret_access_key="b"
-    )
-    assert "regional" not in irish.list_domains().get("DomainNames", [])
-    irish.create_domain(DomainName="irish")
-    assert irish.list_domains()["DomainNames"] == ["irish"]
-    assert cloud.client("simpledbv2", region="eu-west-1").list_exports(domainName="irish")["exportSummaries"] == []
-    with refused("OptInRequired"):
-        cloud.client("simpledbv2", region="eu-central-1").list_exports()
-    with refused("OptInRequired"):
-        cloud.client("ec2", region="eu-west-1").describe_instances()
-
-
-def test_the_export_api_asks_who_comes(cloud):
-    with refused("InvalidClientTokenId"):
-        cloud.client("simpledbv2", key="AKIAQWERTYUIOPASDFGH", secret="x").list_exports()
-
-
-def test_one_domain_is_throttled_through_the_clouds_switch(cloud):
-    sdb = cloud.client("sdb")
-    for name in ("slow-one", "quick-one"):
-        sdb.create_domain(DomainName=name)
-    rule = json.dumps({"service": "sdb", "domain": "slow-one", "write_rate": 0.01}).encode()
-    urllib.request.urlopen(urllib.request.Request(f"{cloud.url}/_local/faults", rule), timeout=30).close()
-    write = {"ItemName": "a", "Attributes": pairs("n=1")}
-    sdb.put_attributes(DomainName="slow-one", **write)
-    with refused("ServiceUnavailable"):
-        sdb.put_attributes(DomainName="slow-one", **write)
-    for _ in range(5):
-        sdb.put_attributes(DomainName="quick-one", **write)
-    urllib.request.urlopen(urllib.request.Request(f"{cloud.url}/_local/faults", method="DELETE"), timeout=30).close()
-    sdb.put_attributes(DomainName="slow-one", **write)
-
-
-def test_a_read_that_forgets_to_be_consistent_is_stale_by_default(cloud):
-    sdb = cloud.client("sdb")
-    sdb.create_domain(DomainName="stale")
-    sdb.put_attributes(DomainName="stale", ItemName="a", Attributes=pairs("n=1"))
-    assert "Attributes" not in sdb.get_attributes(DomainName="stale", ItemName="a")
-    assert sdb.get_attributes(DomainName="stale", ItemName="a", ConsistentRead=True)["Attributes"]
-    assert sdb.domain_metadata(DomainName="stale")["ItemCount"] == 1
+def test_a_request_above_the_bound_is_refused_in_s3s_words(cloud, bucket):
+    url = urlsplit(cloud.client("s3").generate_presigned_url("put_object", {"Bucket": bucket, "Key": "a"}))
+    link = http.client.HTTPConnection(url.netloc, timeout=30)
+    link.putrequest("PUT", f"{url.path}?{url.query}")
+    link.putheader("Content-Length", str(300 * MIB))
+    link.endheaders(b"x" * (16 * MIB))
+    answer = link.getresponse()
+    assert (answer.status, b"<Code>EntityTooLarge</Code>" in answer.read()) == (400, True)
+    link.close()
