@@ -56,7 +56,8 @@ def reshard(c, shards, share=50, plan=False, json=False):
         return screen.as_json(vars(done))
     if done.count == found.count and done.generation == found.generation:
         return print(f"The users are in {done.count} domains already.")
-    print(f"The users are in {done.count} domains. Write domains({stage.name!r}, {done.count}) in stages.py.")
+    both = f"domains({stage.name!r}, {done.count}) and user_shards={done.count}"
+    print(f"The users are in {done.count} domains. Write {both} in stages.py.")
 
 
 def say_plan(found, target, json):
