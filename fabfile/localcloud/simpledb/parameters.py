@@ -160,14 +160,14 @@ def _batch(parameters):
         raise Refused("InvalidHttpRequest", "a batch may hold at most 1 MB")
     found = {}
     for name, text in parameters.items():
-        if place := _place(_ITEM, name):
+        if place := _item_place(name):
             number, field, attribute, part = place
             if number not in found:
                 found[number] = {}, {}
             if field:
                 found[number][0][field] = text
             else:
-                found[number][1].setdefault(int(attribute), {})[part] = text
+                found[number][1].setdefault(attribute, {})[part] = text
     if not found:
         raise Refused("MissingParameter", "Item.1.ItemName")
     for fields, _ in found.values():
@@ -179,7 +179,7 @@ def _numbered(parameters):
     """The fields of each Attribute.N, in the order of N."""
     found = {}
     for name, text in parameters.items():
-        if place := _place(_ATTRIBUTE, name):
+        if place := _attribute_place(name):
             found.setdefault(place[0], {})[place[1]] = text
     return _in_order(found)
 
@@ -188,18 +188,21 @@ def _in_order(numbered):
     return [numbered[number] for number in sorted(numbered)]
 
 
-def _place(pattern, name):
-    """What the pattern finds in a parameter's name, its first group as a number; None if the name is not of its form.
+def _reader(pattern):
+    """A function that gives the groups that the pattern finds in a parameter's name, numbers as such, or None.
 
     The same names come with every request, so they are looked up and not matched again.
     """
-    return _matched(pattern, name) if len(name) <= _LONGEST_PLACE else None
+
+    @lru_cache(maxsize=16 * 1024)
+    def look_up(name):
+        match = pattern.fullmatch(name)
+        return match and tuple(int(group) if group and group.isdigit() else group for group in match.groups())
+
+    return lambda name: look_up(name) if len(name) <= _LONGEST_PLACE else None
 
 
-@lru_cache(maxsize=32 * 1024)
-def _matched(pattern, name):
-    match = pattern.fullmatch(name)
-    return match and (int(match[1]), *match.groups()[1:])
+_item_place, _attribute_place = _reader(_ITEM), _reader(_ATTRIBUTE)
 
 
 def _refuse_old_flag(fields):
