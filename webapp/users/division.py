@@ -77,7 +77,8 @@ class Division:
         while doubled < target:
             doubled *= 2
         if doubled != target:
-            raise Impossible(f"{low} shards can only be doubled: ask for {doubled // 2} or {doubled}")
+            less = f"{doubled // 2} or " if doubled // 2 > high else ""
+            raise Impossible(f"{high} shards can only be doubled: ask for {less}{doubled}")
         if target > MOST:
             raise Impossible(f"{target} domains are more than AWS gives one account beside others: at most {MOST}")
         return found
