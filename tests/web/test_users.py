@@ -7,6 +7,7 @@ from django.contrib.auth import authenticate
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import Group, Permission
 from django.contrib.auth.tokens import default_token_generator
+from django.db import OperationalError, connection
 from django.utils import timezone
 
 from webapp.users import accounts
@@ -261,3 +262,40 @@ def test_our_backend_alone_gives_no_permission_and_raises_nothing(user, settings
     assert asyncio.run(user.ahas_perm("users.change_user")) is False
     user.is_superuser = True
     assert user.has_perm("users.change_user")
+
+
+@pytest.fixture
+def mysql_away():
+    """Makes MySQL lose the connection at every statement of this kind."""
+
+    def lose(kind):
+        def refuse(execute, sql, *rest):
+            if sql.startswith(kind):
+                raise OperationalError(2013, "Lost connection to server during query")
+            return execute(sql, *rest)
+
+        return connection.execute_wrapper(refuse)
+
+    return lose
+
+
+def test_a_name_is_free_again_when_its_row_could_not_be_made(browser, new_name, password, mysql_away):
+    name = new_name()
+    form = {"username": name, "email": f"{name}@example.org", "password1": password, "password2": password}
+    with mysql_away("INSERT"):
+        page = browser.post("/sign-up/", form)
+    assert page.status_code == 503
+    assert f"{name}@example.org" in page.text
+    assert accounts.find(name) is None
+    assert browser.post("/sign-up/", form).status_code == 302
+    assert authenticate(None, username=name, password=password).email == f"{name}@example.org"
+
+
+def test_mysql_away_at_a_first_sign_in_is_no_wrong_password(browser, new_name, password, mysql_away):
+    account = accounts.store().create(new_name(), make_password(password))
+    form = {"username": account.name, "password": password}
+    with mysql_away("SELECT"):
+        page = browser.post("/sign-in/", form)
+    assert (page.status_code, page["Retry-After"]) == (503, "5")
+    assert account.name in page.text
+    assert browser.post("/sign-in/", form).status_code == 302

@@ -1,6 +1,9 @@
 """The account goes with its row."""
 
 from webapp.users import accounts
+from webapp.users.store import Changed
+
+ATTEMPTS = 3
 
 
 def delete_account(sender, instance, **_):
@@ -8,6 +11,12 @@ def delete_account(sender, instance, **_):
 
     Otherwise who was deleted could sign in again, and would be here for the first time.
     """
-    account = accounts.find(instance.username)
-    if account is not None and account.id == instance.account_id:
-        accounts.store().delete(account)
+    for attempt in range(ATTEMPTS):
+        account = accounts.find(instance.username)
+        if account is None or account.id != instance.account_id:
+            return
+        try:
+            return accounts.store().delete(account)
+        except Changed:  # by somebody who did not know that he was to be deleted
+            if attempt == ATTEMPTS - 1:
+                raise

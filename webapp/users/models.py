@@ -1,5 +1,6 @@
 """The user's row in MySQL: what other tables point to. Who he is and his password are in SimpleDB."""
 
+from contextlib import suppress
 from datetime import datetime
 
 from asgiref.sync import sync_to_async
@@ -10,7 +11,7 @@ from django.contrib.auth.models import PermissionsMixin
 from django.contrib.auth.models import UserManager as DjangoUserManager
 from django.core.mail import send_mail
 from django.core.validators import validate_email
-from django.db import models, transaction
+from django.db import DatabaseError, models, transaction
 from django.utils.crypto import salted_hmac
 from django.views.decorators.debug import sensitive_variables
 
@@ -18,7 +19,7 @@ from webapp.users import accounts
 from webapp.users.account import Account, moment, timestamp
 from webapp.users.fields import AccountField
 from webapp.users.shards import InvalidName
-from webapp.users.store import Changed
+from webapp.users.store import Changed, StoreError
 
 NAME_LENGTH = 150  # characters, for a name given here
 COLUMN_LENGTH = 255  # characters; other clients of SimpleDB may give longer names than we do
@@ -238,9 +239,14 @@ class User(AbstractBaseUser, PermissionsMixin):
             super().save(*args, **kwargs)
         else:
             self._make_account()
-            with transaction.atomic(using=kwargs.get("using")):
-                type(self).objects.db_manager(kwargs.get("using")).free_name(self.account)
-                super().save(*args, **kwargs)
+            try:
+                with transaction.atomic(using=kwargs.get("using")):
+                    type(self).objects.db_manager(kwargs.get("using")).free_name(self.account)
+                    super().save(*args, **kwargs)
+            except DatabaseError:
+                self._unmake_account()
+                raise
+            self._encoded = self._email = None
         self._stored_name = self.username
 
     def _make_account(self) -> None:
@@ -249,7 +255,12 @@ class User(AbstractBaseUser, PermissionsMixin):
         encoded = make_password(None) if self._password is None and self._encoded is None else self.password
         self.account = accounts.store().create(self.username, encoded, self._email or "")
         self.account_id = self.account.id
-        self._encoded = self._email = None
+
+    def _unmake_account(self) -> None:
+        """Without a row the name is free again: whoever was told that it failed shall not find his own name taken."""
+        with suppress(StoreError):
+            accounts.store().delete(self.account)
+        self.account, self.account_id = None, ""
 
     def _change_account(self) -> None:
         if self._stored_name not in (None, self.username):
