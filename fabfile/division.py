@@ -28,7 +28,7 @@ WORDS = {
         "json": "print JSON, for programs, instead of lines for people",
     },
 )
-def reshard(c, shards, share=50, plan=False, json=False):
+def reshard(c, shards, share="50", plan=False, json=False):
     """Divide the user domains while people sign in and sign up: `sdb.reshard 32`.
 
     Half of the users stay where they are. Each of the others is copied, compared and handed over; what he changes
