@@ -10,13 +10,11 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
 
 from webapp.users.account import Account
 from webapp.users.bulk.rows import OURS
-from webapp.users.slots import plain
 
 FORMATS = ("jsonl", "csv")
 _OFTEN = 500  # accounts between two words on how far it is
@@ -33,7 +31,7 @@ def write(
     line = _csv(file) if format == "csv" else _json(file)
     done = 0
     for done, account in enumerate(accounts, 1):
-        line(replace(account, version=plain(account.version)))
+        line(account)
         if done % _OFTEN == 0:
             tell(done)
     tell(done)

@@ -6,7 +6,6 @@ takes long. Where accounts must not be made this way, since users are being move
 
 import contextlib
 import hashlib
-import queue
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
@@ -14,15 +13,17 @@ from datetime import timedelta
 
 from webapp.users.account import following, moment, timestamp
 from webapp.users.bulk.batches import hasten
-from webapp.users.bulk.conflicts import Conflicts
+from webapp.users.bulk.conflicts import explain
 from webapp.users.bulk.lane import LOST, MADE, PATIENCE, TAKEN, Entry, Lane
 from webapp.users.bulk.progress import COUNTS, Progress, Rejection
 from webapp.users.bulk.rows import Row, Unfit, row_of
+from webapp.users.bulk.turns import Turns
 from webapp.users.bulk.window import FAILED, Window
 from webapp.users.claims import GRACE
 from webapp.users.errors import Changed, EmailTaken, StoreError, Unavailable
 from webapp.users.shardmap import STEADY
 from webapp.users.shards import domains, item_hash
+from webapp.users.slots import plain
 from webapp.users.store import AccountStore
 
 AHEAD = 250  # rows under way for each shard
@@ -102,7 +103,7 @@ class Loader:
         ]
         self._by_name = {lane.domain: lane for lane in self._lanes}
         self._window = Window(AHEAD * len(names), progress.done, progress.counts)
-        self._close = self._window.close
+        self._turns = Turns(self._start)
         self._saved = 0.0
 
     def load(
@@ -111,7 +112,7 @@ class Loader:
         """Load the records of a source, from behind progress.done on; returns how that ended.
 
         `again` gives the records from the beginning once more, if it can: rows that could not have what another row
-        took are told which it was, and tried once more if that one gave it up; `unit` is what their numbers count.
+        has are then told which it is; `unit` is what their numbers count.
         Raises Moving, Unavailable, and what `records` raises; what was done until then is noted.
         """
         for lane in self._lanes:
@@ -122,7 +123,7 @@ class Loader:
             self._drain()
             self._save()
             if again and not self._window.failed:
-                Conflicts(self._progress, unit).settle(again(), self._began, self._once_more)
+                explain(self._progress, again(), self._began, unit)
         except BaseException:
             self._halted = True
             raise
@@ -133,20 +134,6 @@ class Loader:
         counts = self._window.counts
         failures = {lane.domain: lane.failure or lane.trouble for lane in self._lanes if lane.failure or lane.trouble}
         return Summary(**{name: counts[name] for name in COUNTS}, failed=self._window.failed, failures=failures)
-
-    def _once_more(self, row: Row) -> tuple[str, Rejection | None]:
-        """Try a row that was rejected again, by itself; how it ended."""
-        ended = queue.SimpleQueue()
-        self._close = lambda line, *outcome: ended.put(outcome)
-        self._start(row)
-        while True:
-            with contextlib.suppress(queue.Empty):
-                outcome, *rejection = ended.get(timeout=TICK)
-                break
-            self._look_up()
-        if outcome in ("imported", "present"):
-            self._window.recount(outcome, *rejection)
-        return outcome, rejection[0] if rejection else None
 
     # -- the rows, in the thread that reads them -------------------------------------------------------------------
 
@@ -159,9 +146,9 @@ class Loader:
                 raise record
             row = row_of(line, record, self._began)
         except Unfit as unfit:
-            self._close(line, "rejected", Rejection(line, unfit.name, str(unfit)))
+            self._window.close(line, "rejected", Rejection(line, unfit.name, str(unfit)))
             return
-        self._start(row)
+        self._turns.enter(row)
 
     def _drain(self):
         while not self._window.empty(TICK):
@@ -250,12 +237,16 @@ class Loader:
             return True
         slot = self._store.records.get(row.claim)
         if slot and dict(slot.pairs).get("id") == row.account.id:
-            values = dict(slot.pairs) | {"at": timestamp(now), "version": following(slot.text)}
+            values = dict(slot.pairs) | {"at": timestamp(now), "version": following(plain(slot.text))}
             with contextlib.suppress(Changed):
                 self._store.records.replace(row.claim, slot.home, slot.text, values)
                 return True
         self._claim(row)
         return False
+
+    def _close(self, line, outcome, rejection=None):
+        self._window.close(line, outcome, rejection)
+        self._turns.leave(line)
 
     @staticmethod
     def _rejection(row, reason, item, pairs, imported=False):

@@ -7,7 +7,7 @@ rows behind that number are looked at again by the next run. With the import it 
 import json
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -114,11 +114,6 @@ class Progress:
         )
         for line, name, reason, imported, item, holder in rows:
             yield Rejection(line, name, reason, bool(imported), item, holder)
-
-    def forget(self, lines: Iterable[int]) -> None:
-        """These rows were imported after all."""
-        with self._connection:
-            self._connection.executemany("DELETE FROM rejected WHERE line = ?", [(line,) for line in lines])
 
     def report(self, path: Path, unit: str) -> int:
         """Write what was not imported to `path`, a JSON line each, and return how many lines; whole or not at all.

@@ -62,13 +62,6 @@ class Window:
             told, self._told = self._told, []
             return self.done, dict(self._counts_of_done), told
 
-    def recount(self, outcome: str, rejection: Rejection | None = None) -> None:
-        """A row that was rejected has ended so after all."""
-        with self._changed:
-            for counts in (self.counts, self._counts_of_done):
-                counts["rejected"] -= 1
-                self._count(counts, outcome, rejection)
-
     @staticmethod
     def _count(counts, outcome, rejection):
         counts[outcome] += 1
