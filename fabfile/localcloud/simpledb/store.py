@@ -17,8 +17,9 @@ from .upkeep import Upkeep
 from .writes import Job, pairs_of, write
 
 MOST_AT_ONCE = 64  # calls written in one transaction
+_PAGE = 4096  # bytes, SQLite's usual size
 CACHE = 16 * 1024  # KiB of pages that a connection keeps
-LOG_PAGES = 3000  # pages of 4 KiB after which SQLite's log is brought into the file
+LOG_PAGES = 8000  # pages of 4 KiB after which SQLite's log is brought into the file
 
 # `several` names the attributes that have, or once had, two values in one item: for all others a walk along the values
 # meets each item just once.
@@ -75,20 +76,22 @@ class Metadata:
 class Store:
     """The data of one local cloud, all regions. Safe to use from many threads; writes take turns."""
 
-    def __init__(self, folder, limits=Limits(), lag=0.0, seed=0, clock=time.monotonic):
+    def __init__(self, folder, limits=Limits(), lag=0.0, seed=0, clock=time.monotonic, log_pages=LOG_PAGES):
         """Open the store in `folder` (a path; made if it is not there).
 
         `lag` is for how many seconds a read that is not consistent may be behind; `seed` and `clock` as in History.
+        `log_pages` bounds SQLite's log, about.
         """
         Path(folder).mkdir(mode=0o700, parents=True, exist_ok=True)
         self.limits = limits
         self._path = Path(folder) / "simpledb.sqlite"
+        self._log_pages = log_pages
         self._idle = queue.LifoQueue()
         self._turn = threading.Lock()
         self._jobs = deque()
         self._writer = self._connect()
         self._writer.executescript(_SCHEMA)
-        self.history = History(self._connect, lag, seed, clock)
+        self.history = History(self._connect, lag, seed, clock, largest_log=log_pages * _PAGE * 3 // 2)
         self.upkeep = Upkeep(self._remove_some)
         self.upkeep.wake()  # a process before us may have been killed in the middle of it
 
@@ -224,9 +227,10 @@ class Store:
         # The system keeps what a killed process has written; only a power cut could take the last moments back.
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute(f"PRAGMA cache_size = {-CACHE}")
-        # Seldom enough that pages written again and again go to the file once; History counts on a short log.
-        connection.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
-        connection.execute(f"PRAGMA journal_size_limit = {LOG_PAGES * 4096}")
+        # Seldom enough that pages written again and again go to the file once. A log that a reader of an older state
+        # has let grow becomes short again: by its length History tells whether it stands in the way.
+        connection.execute(f"PRAGMA wal_autocheckpoint = {self._log_pages}")
+        connection.execute(f"PRAGMA journal_size_limit = {self._log_pages * _PAGE}")
         connection.create_function("matches", 2, matches, deterministic=True)
         return connection
 

@@ -79,19 +79,20 @@ def test_a_busy_writer_keeps_one_state(store, clock):
 
 def test_a_busy_writer_does_not_let_the_log_grow_without_end(store, clock, tmp_path):
     """SQLite begins its log anew only when no older state is being looked at."""
-    store.history.close()
-    store.history = History(store._connect, 1.0, clock=clock, largest_log=14_000_000)
+    store.close()
+    store = Store(tmp_path, lag=1.0, clock=clock, log_pages=2000)
     many = tuple(Attribute(f"n{number}", "x" * 1000, replace=True) for number in range(256))
     sizes = []
     for number in range(60):  # much more than that, within one lag
         store.change("r", "here", [Put(f"item {number}", many)])
         clock.now += 0.01
         sizes.append((tmp_path / "simpledb.sqlite-wal").stat().st_size)
-    assert 14_000_000 < max(sizes) < 24_000_000
+    assert 2000 * 4096 < max(sizes) < 2 * 2000 * 4096 + 6_000_000
     put(store, "a", "1")
     clock.now += 2
     put(store, "a", "2")
     assert get(store, "a") == ["1"]
+    store.close()
 
 
 def test_a_new_domain_is_there_at_once(store, clock):
