@@ -42,6 +42,14 @@ def cloud():
 
 @pytest.fixture
 def rehearse(cloud, tmp_path, monkeypatch):
-    """rehearse(4) is a Rehearsal: a stage of its own with so many user domains."""
+    """rehearse(4) is a Rehearsal: a stage of its own with so many user domains, gone after the test."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    return lambda shards=4: Rehearsal(cloud, shards)
+    made = []
+
+    def rehearse(shards=4):
+        made.append(Rehearsal(cloud, shards))
+        return made[-1]
+
+    yield rehearse
+    for stage in made:
+        stage.clear()  # an account has 250 domains at most

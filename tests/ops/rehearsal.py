@@ -59,3 +59,8 @@ class Rehearsal:
         """The domains of the stage that there are."""
         names = self.world.read("sdb", "list_domains").get("DomainNames", [])
         return sorted(name for name in names if name.startswith(f"{self.prefix}-"))
+
+    def clear(self):
+        """Delete them all."""
+        for name in self.listed():
+            self.world.client("sdb").delete_domain(DomainName=name)
