@@ -17,9 +17,9 @@ from .upkeep import Upkeep
 from .writes import Job, pairs_of, write
 
 MOST_AT_ONCE = 64  # calls written in one transaction
-_PAGE = 4096  # bytes, SQLite's usual size
 CACHE = 16 * 1024  # KiB of pages that a connection keeps
-LOG_PAGES = 8000  # pages of 4 KiB after which SQLite's log is brought into the file
+LOG_PAGES = 8000  # after which SQLite's log is brought into the file
+_PAGE = 4096  # bytes, SQLite's usual size
 
 # `several` names the attributes that have, or once had, two values in one item: for all others a walk along the values
 # meets each item just once.
