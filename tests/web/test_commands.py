@@ -33,6 +33,13 @@ def test_an_account_made_by_command_can_sign_in(say, new_name, password):
     assert authenticate(None, username=name, password=password).email == f"{name}@example.org"
 
 
+def test_a_superuser_can_be_made_without_a_terminal(say, browser, new_name, password):
+    name = new_name()
+    say(password, "createaccount", name, "--superuser")
+    browser.post("/sign-in/", {"username": name, "password": password})
+    assert browser.get("/admin/users/user/").status_code == 200
+
+
 def test_a_password_changed_by_command_counts(say, new_name, password):
     name = new_name()
     say(password, "createaccount", name)

@@ -17,12 +17,14 @@ class Command(BaseCommand):
     def add_arguments(self, parser):
         parser.add_argument("name", help="the user name")
         parser.add_argument("--email", default="", help="the e-mail address; may be left out")
+        parser.add_argument("--superuser", action="store_true", help="may do everything here, under /admin/ too")
 
-    def handle(self, *, name, email, **_):
+    def handle(self, *, name, email, superuser, **_):
         try:
             check_name(name)
             password = ask_twice(User(username=name, email=email))
-            user = User.objects.create_user(name, email, password)
+            create = User.objects.create_superuser if superuser else User.objects.create_user
+            user = create(name, email, password)
         except ValidationError as error:
             raise CommandError(" ".join(error.messages)) from error
         except StoreError as error:
