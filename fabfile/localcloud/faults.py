@@ -6,8 +6,8 @@ POST a rule as JSON (Fault's fields), GET the rules in force, DELETE them all:
     {"service": "sdb", "domain": "live-users-03", "code": "ServiceUnavailable", "status": 503, "chance": 0.2}
     {"service": "sdb", "domain": "live-users-.*", "write_rate": 50}
 
-The last is AWS's throttling: each such domain takes 50 writes a second (a batch is one), and those above are answered
-with 503 ServiceUnavailable.
+An action is the operation's name; of S3's calls, the HTTP method. The last rule is AWS's throttling: each such domain
+takes 50 writes a second (a batch is one), and those above are answered with 503 ServiceUnavailable.
 """
 
 import json

@@ -46,19 +46,36 @@ def _versions(lists):
 
 
 class Key(models.FakeKey):
-    """moto's record of one object, or of one part of an upload: `body` names the file, `digest` is its MD5."""
+    """moto's record of one object, or of one part of an upload.
+
+    `body` names the file, `start` is where in it the body begins, `digest` its MD5.
+    """
 
     bodies = None
 
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        if self.multipart:
+            self._share(self.multipart)
+
     @property
     def value(self):
-        return self.bodies.read(self.body)
+        return self.bodies.read(self.body, self.start, self.contentsize)
 
     @value.setter
     def value(self, new):
         new = new.encode() if isinstance(new, str) else bytes(new)
-        self.body, self.contentsize = self.bodies.add(new), len(new)
+        self.body, self.start, self.contentsize = self.bodies.add(new), 0, len(new)
         self.digest = hashlib.md5(new, usedforsecurity=False).hexdigest()
+
+    def _share(self, upload):
+        """Let the parts that this object was made of be pieces of its own file: they can still be asked for."""
+        parts = [upload.parts[number] for number in upload.partlist]
+        if sum(part.contentsize for part in parts) == self.contentsize:  # or some were left out
+            start = 0
+            for part in parts:
+                part.body, part.start = self.body, start
+                start += part.contentsize
 
     @property
     def etag(self):
@@ -98,9 +115,11 @@ class Bodies:
             raise
         return name
 
-    def read(self, name):
-        """The bytes of a file."""
-        return (self.folder / name).read_bytes()
+    def read(self, name, start, size):
+        """A piece of a file."""
+        with open(self.folder / name, "rb") as file:
+            file.seek(start)
+            return file.read(size)
 
     def name(self, name):
         """Say that the state names this file: while it is written, or read."""
@@ -147,7 +166,7 @@ def _check_key(name):
     backend = kms_backends[ACCOUNT][REGION]
     try:
         key = backend.describe_key(name)
-    except KeyError as error:
+    except (KeyError, AttributeError, TypeError) as error:  # moto's ways to say that it knows no such id or alias
         raise _kms("KmsNotFoundException", "The specified KMS key does not exist.") from error
     if key.key_state in _KEY_STATES:
         raise _kms(*_KEY_STATES[key.key_state])

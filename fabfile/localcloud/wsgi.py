@@ -6,7 +6,6 @@ import time
 from urllib.parse import parse_qsl
 
 from werkzeug.exceptions import RequestEntityTooLarge
-from werkzeug.wsgi import LimitedStream
 
 from . import answers, calls
 from .cloud import REGION
@@ -54,7 +53,7 @@ class Endpoint:
         if service == "s3":
             parameters = _query(environ)
             try:
-                _prepare(environ)
+                _read_object(environ)
             except RequestEntityTooLarge:
                 return self._too_large(service, largest)
         else:
@@ -67,7 +66,6 @@ class Endpoint:
 
         def refuse(code, message, status):
             self.cloud.log.info("refused: %s %s: %s", service, parameters.get("Action", ""), code)
-            _drain(environ)
             return answers.error(service, headers, code, message, status)
 
         if self.cloud.stopping:
@@ -180,27 +178,22 @@ def _query(environ):
     return dict(parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True))
 
 
-def _prepare(environ):
-    """Hand moto the body of an object as it is: it ends where it ends, has a length, and is no form.
+def _read_object(environ):
+    """Read the whole body, before anybody waits for this call, and hand it to moto with a length and as no form.
 
     Raises RequestEntityTooLarge for a body in chunks above the bound.
     """
     if environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded"):
         environ["CONTENT_TYPE"] = "binary/octet-stream"  # what curl adds by itself would have it parsed and lost
-    if environ.pop("wsgi.input_terminated", False):
-        body = environ["wsgi.input"].read(LARGEST_OBJECT + 1)
-        if len(body) > LARGEST_OBJECT:
-            raise RequestEntityTooLarge
-        environ.pop("HTTP_TRANSFER_ENCODING", None)
-        environ["CONTENT_LENGTH"], environ["wsgi.input"] = str(len(body)), io.BytesIO(body)
-    else:
-        environ["wsgi.input"] = LimitedStream(environ["wsgi.input"], int(environ.get("CONTENT_LENGTH") or 0))
-
-
-def _drain(environ):
-    """Read what is left of the body: on a connection that is kept it would be taken for the next request."""
-    while environ["wsgi.input"].read(LARGEST):
-        pass
+    chunked = environ.pop("wsgi.input_terminated", False)
+    length = LARGEST_OBJECT + 1 if chunked else int(environ.get("CONTENT_LENGTH") or 0)
+    body = environ["wsgi.input"].read(length) if length else b""
+    if len(body) > LARGEST_OBJECT:
+        raise RequestEntityTooLarge
+    if len(body) < length and not chunked:
+        raise ConnectionError("the client went away in the middle of a body")
+    environ.pop("HTTP_TRANSFER_ENCODING", None)
+    environ["CONTENT_LENGTH"], environ["wsgi.input"] = str(len(body)), io.BytesIO(body)
 
 
 def _answer(status, body, kind):

@@ -79,13 +79,15 @@ def test_a_head_tells_the_size_of_what_it_does_not_send(cloud, bucket):
 
 
 def test_a_large_object_goes_up_in_parts_and_comes_back_by_ranges(cloud, bucket):
-    s3, body = cloud.client("s3"), os.urandom(MIB) * 21
+    s3, body, before = cloud.client("s3"), os.urandom(MIB) * 21, bodies(cloud)
     settings = TransferConfig(multipart_threshold=5 * MIB, multipart_chunksize=5 * MIB)
     s3.upload_fileobj(io.BytesIO(body), bucket, "large", Config=settings)
     back = io.BytesIO()
     s3.download_fileobj(bucket, "large", back, Config=settings)
     assert back.getvalue() == body
     assert read(s3, bucket, "large", Range="bytes=10-19") == body[10:20]
+    assert s3.head_object(Bucket=bucket, Key="large", PartNumber=5)["ContentLength"] == MIB
+    assert sizes(cloud, before) == [21 * MIB]
 
 
 def test_one_request_may_be_larger_than_that_of_other_services(cloud, bucket):
@@ -157,6 +159,21 @@ def test_a_bucket_may_be_in_the_hosts_name(cloud, bucket):
         request = urllib.request.Request(url, headers={"Host": host})
         with urllib.request.urlopen(request, timeout=30) as answer:
             assert answer.read() == b"body"
+
+
+def test_an_upload_that_stalls_holds_nobody_up(cloud, bucket):
+    url = urlsplit(cloud.client("s3").generate_presigned_url("put_object", {"Bucket": bucket, "Key": "slow"}))
+    link = http.client.HTTPConnection(url.netloc, timeout=30)
+    link.putrequest("PUT", f"{url.path}?{url.query}")
+    link.putheader("Content-Length", "10")
+    link.endheaders(b"hello")
+    for _ in range(5):
+        cloud.client("s3").put_object(Bucket=bucket, Key="other", Body=b"x")
+        assert cloud.client("ec2").describe_vpcs()["Vpcs"]
+    link.send(b"world")
+    assert link.getresponse().status == 200
+    link.close()
+    assert read(cloud.client("s3"), bucket, "slow") == b"helloworld"
 
 
 def test_refusals_are_s3s_own(cloud, bucket):
@@ -277,7 +294,8 @@ def test_an_export_under_a_key_of_kms_needs_one_that_can_be_used(cloud, bucket, 
     good = ended(exports, exports.start_domain_export(domainName=domain, s3SseKmsKeyId=key, **asked)["exportArn"])
     head = cloud.client("s3").head_object(Bucket=bucket, Key=good["exportManifest"])
     assert (head["ServerSideEncryption"], head["SSEKMSKeyId"]) == ("aws:kms", key)
-    assert failure(cloud, domain, s3SseKmsKeyId="none", **asked) == "KmsNotFoundException"
+    for unknown in ("none", "alias/none"):
+        assert failure(cloud, domain, s3SseKmsKeyId=unknown, **asked) == "KmsNotFoundException"
     kms.disable_key(KeyId=key.rpartition("/")[2])
     assert failure(cloud, domain, s3SseKmsKeyId=key, **asked) == "KmsDisabledException"
     signing = kms.create_key(KeyUsage="SIGN_VERIFY", KeySpec="RSA_2048")["KeyMetadata"]["Arn"]
