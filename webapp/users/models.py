@@ -104,7 +104,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     username = models.CharField(max_length=COLUMN_LENGTH, unique=True, db_collation="utf8mb4_bin")
     account_id = models.CharField(max_length=32, unique=True, editable=False)
     is_active = models.BooleanField("active here", default=True)
-    is_staff = models.BooleanField("may use the administration", default=False)
+    is_staff = models.BooleanField("staff", default=False)
     first_seen = models.DateTimeField(auto_now_add=True)
 
     rows = RowManager()  # the first is Django's default

@@ -24,6 +24,6 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name="user",
             name="is_staff",
-            field=models.BooleanField(default=False, verbose_name="may use the administration"),
+            field=models.BooleanField(default=False, verbose_name="staff"),
         ),
     ]
