@@ -97,6 +97,14 @@ def test_half_a_character_is_an_ordinary_wrong_password(account, hasher):
     assert len(hasher.runs) == 1
 
 
+@pytest.mark.parametrize("wrong", [1, True, 1.5, ["a"], {"a": 1}])
+def test_what_is_no_text_is_an_ordinary_refusal(account, hasher, wrong, password):
+    for credentials in ({"username": account.name, "password": wrong}, {"username": wrong, "password": password}):
+        hasher.runs.clear()
+        assert authenticate(None, **credentials) is None
+        assert len(hasher.runs) == 1
+
+
 def test_the_hash_itself_is_no_password(account):
     assert authenticate(None, username=account.name, password=account.password) is None
 

@@ -23,20 +23,21 @@ def store() -> AccountStore:
 
 @sensitive_variables()
 def find(name: str) -> Account | None:
-    """The account that answers to `name`, or None, also for a text that can be nobody's name."""
+    """The account that answers to `name`, or None, also for what can be nobody's name."""
+    if not isinstance(name, str):
+        return None
     try:
         return store().get(name)
     except InvalidName:
         return None
 
 
-def is_text(text: str) -> bool:
-    """Whether a text can be written in UTF-8; half of a surrogate pair, which JSON can carry, cannot."""
+def is_text(text: object) -> bool:
+    """Whether it is a text that can be written in UTF-8; half of a surrogate pair, which JSON can carry, cannot."""
     try:
-        text.encode()
+        return isinstance(text, str) and text.encode() is not None
     except UnicodeEncodeError:
         return False
-    return True
 
 
 @sensitive_variables()
@@ -58,7 +59,7 @@ def prove(name: str, password: str) -> Account | None:
 @sensitive_variables()
 def verify(account: Account, password: str | None) -> Account | None:
     """The account if this is its password, hashed anew where the hash was weaker than today's; None if it is not."""
-    if password is not None and not is_text(password):
+    if not isinstance(password, bytes) and not is_text(password):
         password = None  # no hasher takes it; None costs a run of the hasher too
     try:
         right, outdated = verify_password(password, account.password)
