@@ -17,7 +17,7 @@ import threading
 from dataclasses import asdict, dataclass, fields
 
 _CODE = re.compile("[A-Za-z0-9._]*")
-_ARTICLE = {str: "a text", int: "a whole number", float: "a number"}
+_KINDS = {str: "a text", int: "a whole number", float: "a number"}
 
 
 @dataclass
@@ -40,7 +40,7 @@ class Fault:
         for field in fields(self):
             value = getattr(self, field.name)
             if isinstance(value, bool) or not isinstance(value, float | int if field.type is float else field.type):
-                raise TypeError(f"{field.name} is {value!r}: give {_ARTICLE[field.type]}")
+                raise TypeError(f"{field.name} is {value!r}: give {_KINDS[field.type]}")
         for pattern in (self.service, self.action, self.domain):
             re.compile(pattern)
         if not _CODE.fullmatch(self.code):

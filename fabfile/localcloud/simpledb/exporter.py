@@ -5,12 +5,11 @@ import math
 import threading
 import time
 
+from ..cloud import ACCOUNT
 from . import export_files
 from .errors import Refused
 from .exports import PENDING
 from .sinks import Undeliverable
-
-ACCOUNT = "123456789012"  # of the ARNs; the same as the local cloud's
 
 log = logging.getLogger(__name__)
 

@@ -113,15 +113,14 @@ class Exports:
 
     def count(self, region, since, domain=None):
         """How many exports were requested after `since`, of one domain or of all."""
-        if domain is None:
-            return len(self._all("region = ? AND requested > ?", region, since))
-        return len(self._all("region = ? AND domain = ? AND requested > ?", region, domain, since))
+        sql = "SELECT count(*) FROM exports WHERE region = ? AND requested > ? AND coalesce(domain = ?, true)"
+        with self._turn:
+            return self._connection.execute(sql, (region, since, domain)).fetchone()[0]
 
     def page(self, region, domain, after, most):
         """At most `most` exports of a domain (None: of all) whose numbers follow `after`, oldest first."""
-        whose = "region = ?" if domain is None else "region = ? AND domain = ?"
-        values = (region,) if domain is None else (region, domain)
-        return self._all(f"{whose} AND number > ? ORDER BY number LIMIT ?", *values, after, most)
+        whose = "region = ? AND coalesce(domain = ?, true)"
+        return self._all(f"{whose} AND number > ? ORDER BY number LIMIT ?", region, domain, after, most)
 
     def active(self, region, domain):
         """Whether an export of the domain is PENDING or IN_PROGRESS."""
