@@ -16,7 +16,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 LAG = 1.0  # seconds, the usual one
-LARGEST_LOG = 32 * 1024 * 1024  # bytes of SQLite's log at which a state is let go before its time
 
 
 def seconds(text):
@@ -41,8 +40,11 @@ class _State:
 class History:
     """Keeps a state for up to `lag` seconds (0: none, and every read is consistent)."""
 
-    def __init__(self, connect, lag=0.0, seed=0, clock=time.monotonic, largest_log=LARGEST_LOG):
-        """`connect()` opens a connection to the store; `seed` decides each domain's share of the lag."""
+    def __init__(self, connect, lag=0.0, seed=0, clock=time.monotonic, largest_log=float("inf")):
+        """`connect()` opens a connection to the store; `seed` decides each domain's share of the lag.
+
+        `largest_log` is how many bytes SQLite's log may have before a state is let go ahead of its time.
+        """
         self._connect, self._lag, self._seed, self._clock = connect, lag, seed, clock
         self._largest_log, self._log = largest_log, None
         self._opened = float("-inf")  # when the newest state was
