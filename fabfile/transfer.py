@@ -15,7 +15,7 @@ from .engine.stage import alone, aside, stage_of
 
 MOST_CONNECTIONS = 64
 # What the store's own calls count on: no retries below them, and an answer soon.
-CLIENT = {"retries": {"total_max_attempts": 1}, "connect_timeout": 2, "read_timeout": 2}
+CLIENT = {"retries": {"total_max_attempts": 1}, "connect_timeout": 2, "read_timeout": 2, "user_agent": "Hydra"}
 AT_ONCE = 8  # domains restored side by side
 INTERRUPTED = 130
 

@@ -22,7 +22,7 @@ from webapp.users.walk import WORDS, quoted
 
 PAUSE = 0.5  # seconds before a domain that did not answer is asked again
 ROUND = 4 * BATCH  # items at most that are asked for, written and read back together
-LINGER = 0.05  # seconds a batch waits to become full
+LINGER = 0.5  # seconds a round waits for more entries, while there are more to come
 PATIENCE = 60.0  # seconds without one answer after which a domain is given up
 TRIES = 20  # to take out again what was written at the same moment as another's
 
@@ -69,6 +69,7 @@ class Lane:
         self._open: dict[str, Entry] = {}  # of this round, by their items
         self._written: set[str] = set()  # items that were sent and not read back
         self._changed, self._closing = threading.Condition(), False
+        self._hurried = False
         self._answered = self._clock()
         self.failure = self.trouble = ""
         self._thread = threading.Thread(target=self._run, name=domain, daemon=True)
@@ -81,8 +82,14 @@ class Lane:
         """One more entry; never waits."""
         with self._changed:
             self._waiting.append(entry)
-            if len(self._waiting) >= BATCH:
+            if len(self._waiting) in (1, ROUND) or self._hurried:
                 self._changed.notify()
+
+    def hurry(self) -> None:
+        """Wait for no more entries: the last have come, or are waited for elsewhere."""
+        with self._changed:
+            self._hurried = True
+            self._changed.notify()
 
     def close(self) -> None:
         """End when nothing waits any more; returns then."""
@@ -115,10 +122,11 @@ class Lane:
             return list(self._open.values())
         with self._changed:
             while not self._waiting and not self._closing:
-                self._changed.wait(LINGER)
-            if len(self._waiting) < BATCH and not self._closing:
-                self._changed.wait(LINGER)
-            while self._waiting and len(self._open) < ROUND and self._waiting[0].item not in self._open:
+                self._changed.wait()
+            self._changed.wait_for(lambda: len(self._waiting) >= ROUND or self._hurried or self._closing, LINGER)
+            many = len(self._waiting)
+            most = min(ROUND, many if self._hurried or many < BATCH else many // BATCH * BATCH)
+            while self._waiting and len(self._open) < most and self._waiting[0].item not in self._open:
                 entry = self._waiting.popleft()
                 self._open[entry.item] = entry
         return list(self._open.values())
@@ -135,7 +143,7 @@ class Lane:
         """Make the entries. What an error leaves behind is looked at by the next round."""
         self._steady()
         unread = []
-        for batch in batches(self._look(entries), lambda entry: size_of(entry.item, entry.values.items())):
+        for batch in batches(self._absent(entries), _size):
             self.rate.wait()
             self._steady()
             batch = [entry for entry in batch if entry.before() or self._taken_back(entry)]
@@ -163,18 +171,27 @@ class Lane:
         self._answered = self._clock()
 
     def _read_back(self, entries):
-        for entry in self._look(entries):  # deleted by its owner since
-            self._settled(entry, MADE, entry.values)
+        found = self._look(entries, "version")
+        for entry in entries:
+            versions = [each["Value"] for each in found.get(entry.item, ())]
+            if versions == [entry.values["version"]] or not versions:  # or deleted by its owner since
+                self._settled(entry, MADE, entry.values)
+            else:
+                self._settled(entry, *self._closely(entry))
 
-    def _look(self, entries: list[Entry]) -> list[Entry]:
-        """Settle what is there; returns the entries whose items are not."""
+    def _look(self, entries: list[Entry], names: str) -> dict[str, list[dict]]:
+        """These attributes of the items that are there, as they are now."""
         found = {}
         for start in range(0, len(entries), WORDS):
             words = ", ".join(quoted(entry.item) for entry in entries[start : start + WORDS])
-            expression = f"select id, version, at from `{self.domain}` where itemName() in ({words})"
+            expression = f"select {names} from `{self.domain}` where itemName() in ({words})"
             answer = self._calls("select", self.domain, SelectExpression=expression, ConsistentRead=True)
             found |= {each["Name"]: each.get("Attributes", []) for each in answer.get("Items", [])}
-        absent = []
+        return found
+
+    def _absent(self, entries: list[Entry]) -> list[Entry]:
+        """Settle what is there already; returns the entries whose items are not."""
+        found, absent = self._look(entries, "id, version, at"), []
         for entry in entries:
             if (attributes := found.get(entry.item)) is None:
                 absent.append(entry)
@@ -243,3 +260,7 @@ class Lane:
         except (Changed, Taken):
             return False
         return True
+
+
+def _size(entry):
+    return size_of(entry.item, entry.values, entry.values.values())

@@ -12,13 +12,13 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from webapp.users.account import following, moment, timestamp
-from webapp.users.bulk.batches import hasten
 from webapp.users.bulk.conflicts import explain
 from webapp.users.bulk.lane import LOST, MADE, PATIENCE, TAKEN, Entry, Lane
 from webapp.users.bulk.progress import COUNTS, Progress, Rejection
 from webapp.users.bulk.rows import Row, Unfit, row_of
 from webapp.users.bulk.turns import Turns
 from webapp.users.bulk.window import FAILED, Window
+from webapp.users.bulk.wire import hasten
 from webapp.users.claims import GRACE
 from webapp.users.errors import Changed, EmailTaken, StoreError, Unavailable
 from webapp.users.shardmap import STEADY
@@ -151,6 +151,8 @@ class Loader:
         self._turns.enter(row)
 
     def _drain(self):
+        for lane in self._lanes:
+            lane.hurry()
         while not self._window.empty(TICK):
             self._look_up()
         self._look_up()

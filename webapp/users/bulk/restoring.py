@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
 
-from webapp.users.bulk.batches import batches, hasten, size_of
+from webapp.users.bulk.batches import batches, size_of
 from webapp.users.bulk.exported import Item
 from webapp.users.bulk.rate import Rate
+from webapp.users.bulk.wire import hasten
 from webapp.users.calls import Calls
 from webapp.users.errors import StoreError, Unavailable
 from webapp.users.walk import WORDS, quoted
@@ -41,7 +42,7 @@ class Restoring:
             raise Occupied(f"the domain {self.domain} holds items that are not in the export, and nothing was written")
         written = done = 0
         for same, absent in self._compared(items()):
-            for batch in batches(absent, lambda item: size_of(*item)):
+            for batch in batches(absent, _size):
                 self._put(batch)
             written += len(absent)
             done += len(same) + len(absent)
@@ -111,3 +112,8 @@ class Restoring:
 def shown(text: str) -> str:
     """A text as SimpleDB answers it."""
     return base64.b64encode(text.encode()).decode() if _ENCODED.search(text) else text
+
+
+def _size(item):
+    name, pairs = item
+    return size_of(name, [key for key, _ in pairs], [value for _, value in pairs])
