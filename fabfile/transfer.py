@@ -163,8 +163,9 @@ def restore(stage, source, domain, json):
         except Damaged as error:
             raise Refusal(f"{error}: export it again") from None
         except ClientError as error:
-            text = error.response["Error"].get("Message", "").rstrip(".")
-            raise Failure(f"{source} cannot be read: {text} ({error.response['Error']['Code']})") from None
+            code, text = error.response["Error"]["Code"], error.response["Error"].get("Message", "").rstrip(".")
+            need = ": allow yourself s3:ListBucket and s3:GetObject there" if code == "AccessDenied" else ""
+            raise Failure(f"{source} cannot be read: {text} ({code}){need}") from None
         except BotoCoreError as error:
             raise Failure(f"{source} cannot be read: {str(error).rstrip('.')}") from None
     rows = [

@@ -80,6 +80,12 @@ def test_the_shard_rule_can_be_had_without_either_house():
     assert not {"django", "fabric", "boto3"} & loaded_by("import webapp.users.shards")
 
 
+def test_what_rooms_use_of_the_user_store_loads_no_django_by_any_way():
+    used = {module for path in ROOMS for _, module, _ in imports(path) if module.startswith("webapp.users.")}
+    bulk = {f"webapp.users.bulk.{path.stem}" for path in (ROOT / "webapp/users/bulk").glob("[a-z]*.py")}
+    assert not {"django", "fabric", "boto3"} & loaded_by("import " + ", ".join(sorted(used | bulk)))
+
+
 def test_the_front_door_holds_no_logic():
     tree = ast.parse((ROOT / "fabfile/__init__.py").read_text())
     for function in (node for node in tree.body if isinstance(node, ast.FunctionDef)):
