@@ -22,6 +22,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "webapp.health",
+    "webapp.links",
 ]
 
 MIDDLEWARE = [
@@ -29,6 +30,7 @@ MIDDLEWARE = [
     "webapp.health.middleware.HealthMiddleware",
     "webapp.headers.HeadersMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "webapp.links.middleware.LinksMiddleware",
     "webapp.outage.OutageMiddleware",
     "webapp.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",

@@ -1,9 +1,11 @@
 """Every address of the application; /healthz and /readyz are answered before, by HealthMiddleware."""
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path, re_path
 
 from webapp.health.views import home
+from webapp.links.following import follow
+from webapp.links.slugs import SLUG
 from webapp.users.views import AskReset, ChangePassword, Reset, ResetAsked, SignIn, SignOut, SignUp
 
 urlpatterns = [
@@ -15,5 +17,7 @@ urlpatterns = [
     path("password/forgotten/", AskReset.as_view(), name="ask-reset"),
     path("password/forgotten/sent/", ResetAsked.as_view(), name="reset-asked"),
     path("password/new/<uidb64>/<token>/", Reset.as_view(), name="reset"),
+    path("links/", include("webapp.links.urls")),
+    re_path(rf"^l/(?P<slug>{SLUG.pattern})$", follow, name="follow"),
     path("admin/", admin.site.urls),
 ]

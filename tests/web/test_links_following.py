@@ -1,0 +1,282 @@
+"""Following a short link: where it leads, what is counted, and what happens when a store is away."""
+
+import signal
+import time
+from datetime import timedelta
+
+import pytest
+from django.db import OperationalError
+from django.db import connection as mysql
+from django.utils import timezone
+
+from webapp.links import connection, counter
+from webapp.links.models import LateClick, Link
+from webapp.links.rollup import roll_up
+from webapp.users.models import User
+
+pytestmark = pytest.mark.django_db
+TARGET = "https://example.org/a/page?with=a&query#there"
+
+
+@pytest.fixture(autouse=True)
+def _fresh():
+    """Each test begins with a Redis nobody has found silent."""
+    connection.forget()
+    yield
+    connection.forget()
+
+
+@pytest.fixture
+def owner(new_name):
+    """A user."""
+    return User.objects.create_user(new_name(), "", None)
+
+
+@pytest.fixture
+def link(owner):
+    """A link of his."""
+    return Link.objects.make(owner, TARGET)
+
+
+@pytest.fixture
+def commands(servers):
+    """What Redis is asked for, as it says itself."""
+
+    class Commands:
+        def __enter__(self):
+            self.before = self.read()
+            return self
+
+        def __exit__(self, *_):
+            after = self.read()
+            self.seen = {name: after[name] - self.before.get(name, 0) for name in after}
+            # INFO itself, and what a new connection says of itself
+            for own in ("cmdstat_info", "cmdstat_auth", "cmdstat_hello", "cmdstat_client|setinfo"):
+                self.seen.pop(own, None)
+            self.seen = {name: number for name, number in self.seen.items() if number}
+
+        def read(self):
+            return {name: told["calls"] for name, told in connection.redis().info("commandstats").items()}
+
+    return Commands()
+
+
+@pytest.fixture
+def no_redis(settings):
+    """Within the test nothing listens where Redis should be."""
+
+    def away():
+        moved = settings.ENVIRONMENT.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"})
+        settings.ENVIRONMENT = moved
+        connection.forget()
+
+    return away
+
+
+def gone(*_):
+    """What the client library says of every statement when the server is away."""
+    raise OperationalError(2006, "Server has gone away")
+
+
+def short(link):
+    return f"/l/{link.slug}"
+
+
+def unrolled(link):
+    """The clicks of a link that wait in Redis: by family."""
+    clicks = {}
+    for _, family, number in counter.unrolled(link.pk)[2]:
+        clicks[family] = clicks.get(family, 0) + number
+    return clicks
+
+
+def test_a_link_leads_to_its_target_and_every_click_is_counted_at_once(browser, link):
+    answers = [browser.get(short(link)) for _ in range(3)]
+    assert {(page.status_code, page["Location"], page["Cache-Control"]) for page in answers} == {
+        (302, TARGET, "no-store")
+    }
+    assert unrolled(link) == {"Direct": 3}
+
+
+def test_a_warm_redirect_is_one_round_trip_and_no_query(
+    browser, link, commands, django_assert_num_queries, monkeypatch
+):
+    browser.get(short(link))
+    sent = []
+    send = connection.clicks().connection_class.send_command
+    monkeypatch.setattr(
+        connection.clicks().connection_class,
+        "send_command",
+        lambda self, *words, **more: sent.append(words[0]) or send(self, *words, **more),
+    )
+    with django_assert_num_queries(0):
+        assert browser.get(short(link)).status_code == 302
+    assert sent == ["EVALSHA"]
+
+
+def test_neither_session_nor_user_is_looked_at(browser, link, commands, new_name, password):
+    name = new_name()
+    browser.post("/sign-up/", {"username": name, "password1": password, "password2": password})
+    browser.get(short(link))
+    with commands:
+        page = browser.get(short(link))
+    assert not page.cookies
+    assert commands.seen == {f"cmdstat_{name}": 1 for name in ("evalsha", "time", "pfadd", "hincrby")} | {
+        "cmdstat_get": 2  # the link, and which batch is open
+    }
+
+
+def test_redis_emptied_is_filled_again_and_the_click_counts(browser, link, django_assert_num_queries):
+    browser.get(short(link))
+    connection.redis().flushall()
+    with django_assert_num_queries(1):
+        assert browser.get(short(link))["Location"] == TARGET
+    assert unrolled(link) == {"Direct": 1}
+    with django_assert_num_queries(0):
+        assert browser.get(short(link))["Location"] == TARGET
+
+
+def test_a_redis_that_forgot_our_script_is_told_again(browser, link):
+    browser.get(short(link))
+    connection.redis().script_flush()
+    assert browser.get(short(link))["Location"] == TARGET
+    assert unrolled(link) == {"Direct": 2}
+
+
+def test_without_redis_links_are_followed_and_the_clicks_wait_in_mysql(browser, link, no_redis, settings):
+    here = settings.ENVIRONMENT
+    no_redis()
+    for address in ("192.0.2.1", "192.0.2.1", "192.0.2.2"):
+        assert browser.get(short(link), headers={"X-Forwarded-For": address})["Location"] == TARGET
+    assert LateClick.objects.count() == 3
+    assert browser.get("/l/zzzzzzzzzz").status_code == 404
+
+    settings.ENVIRONMENT = here
+    connection.forget()
+    assert roll_up().late == 3
+    link.refresh_from_db()
+    assert (link.total.clicks, link.total.visitors, LateClick.objects.count()) == (3, 2, 0)
+    assert roll_up().late == 0
+
+
+def test_a_redis_that_failed_is_not_asked_again_for_a_while(browser, link, no_redis, monkeypatch):
+    no_redis()
+    tries = []
+    monkeypatch.setattr(connection.clicks(), "get_connection", lambda: tries.append(1) or 1 / 0)
+    connection.fuse.blow()
+    for _ in range(5):
+        assert browser.get(short(link)).status_code == 302
+    assert tries == []
+
+
+def test_after_the_pause_one_thread_tries_and_the_others_wait_for_what_it_finds():
+    now = [0.0]
+    fuse = connection.Fuse(lambda: now[0])
+    assert fuse.closed()
+    fuse.blow()
+    assert not fuse.closed()
+    now[0] = connection.PAUSE
+    assert [fuse.closed(), fuse.closed()] == [True, False]
+    fuse.mend()
+    assert [fuse.closed(), fuse.closed()] == [True, True]
+
+
+def test_a_hung_redis_delays_one_click_and_is_counted_nowhere_for_it_may_have_counted(browser, link, servers):
+    browser.get(short(link))
+    servers.processes["redis"].send_signal(signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        assert browser.get(short(link))["Location"] == TARGET
+        assert time.monotonic() - began < 5  # a bound, not a speed: the connection waits a quarter of a second
+        assert LateClick.objects.count() == 0
+        assert browser.get(short(link))["Location"] == TARGET
+        assert LateClick.objects.count() == 1
+    finally:
+        servers.processes["redis"].send_signal(signal.SIGCONT)
+
+
+def test_a_slug_that_nobody_has_is_404_and_asked_of_mysql_once(browser, django_assert_num_queries):
+    with django_assert_num_queries(1):
+        assert [browser.get("/l/bbbbbbbbbb").status_code for _ in range(2)] == [404, 404]
+
+
+@pytest.mark.parametrize("path", ["/l/", "/l/short", "/l/aeiouaeiou", "/l/bbbbbbbbbb/", "/l/bbbbbbbbbbb", "/l/%00"])
+def test_what_can_be_no_slug_is_404_without_asking_anybody(browser, path, commands, django_assert_num_queries):
+    with commands, django_assert_num_queries(0):
+        assert browser.get(path).status_code == 404
+    assert commands.seen == {}
+
+
+def test_slugs_differ_by_capitals_alone(browser, owner):
+    one = Link.objects.create(owner=owner, slug="bbbbbbbbbc", target="https://example.org/one")
+    two = Link.objects.create(owner=owner, slug="bbbbbbbbbC", target="https://example.org/two")
+    assert [browser.get(short(each))["Location"] for each in (one, two)] == [one.target, two.target]
+
+
+@pytest.mark.parametrize("warm", [True, False])
+@pytest.mark.parametrize("change", [{"ends": None, "disabled": True}, {"ends": -1, "disabled": False}])
+def test_a_link_that_was_ended_is_410_with_the_next_click(browser, link, warm, change):
+    if warm:
+        browser.get(short(link))
+    if change["ends"]:
+        change["ends"] = timezone.now() - timedelta(seconds=1)
+    link.change(**change)
+    page = browser.get(short(link))
+    assert (page.status_code, page.headers.get("Location")) == (410, None)
+    assert "This link has ended" in page.text
+    assert unrolled(link) == ({"Direct": 1} if warm else {})
+
+
+def test_a_link_ends_by_itself_in_redis_too(browser, link):
+    link.change(ends=timezone.now() + timedelta(seconds=1), disabled=False)
+    connection.redis().delete(counter.link_key(link.slug))
+    assert browser.get(short(link)).status_code == 302
+    connection.redis().set(counter.link_key(link.slug), f"{link.pk} {int(time.time())} {TARGET}")
+    assert browser.get(short(link)).status_code == 410
+
+
+def test_what_was_read_before_a_change_is_not_remembered_after_it(browser, link):
+    old = link.entry
+    link.change(ends=None, disabled=True)
+    counter.click(link.slug, None, old)  # a request that had read it from MySQL before
+    assert browser.get(short(link)).status_code == 410
+
+
+def test_without_redis_a_link_is_not_changed(link, no_redis):
+    no_redis()
+    with pytest.raises(counter.SessionsUnavailable):
+        link.change(ends=None, disabled=True)
+    link.refresh_from_db()
+    assert not link.disabled
+
+
+def test_head_is_answered_and_not_counted_and_post_is_refused(browser, link):
+    assert browser.head(short(link))["Location"] == TARGET
+    assert browser.post(short(link)).status_code == 405
+    assert unrolled(link) == {}
+
+
+def test_a_redirect_is_refused_by_http_as_everything_is(client, link):
+    answer = client.get(short(link))
+    assert (answer.status_code, answer["Location"]) == (301, f"https://testserver{short(link)}")
+
+
+def test_with_both_stores_away_it_is_503(browser, link, no_redis):
+    no_redis()
+    with mysql.execute_wrapper(gone):
+        page = browser.get(short(link))
+    assert (page.status_code, page["Retry-After"]) == (503, "5")
+
+
+def test_with_mysql_away_warm_links_are_followed(browser, link):
+    browser.get(short(link))
+    with mysql.execute_wrapper(gone):
+        assert browser.get(short(link)).status_code == 302
+
+
+def test_an_account_that_is_deleted_takes_its_links_with_it(browser, owner, link):
+    browser.get(short(link))
+    roll_up()
+    owner.delete()
+    assert browser.get(short(link)).status_code == 404
+    assert not Link.objects.filter(pk=link.pk).exists()

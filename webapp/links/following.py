@@ -1,0 +1,91 @@
+"""Following a short link: one question to Redis, or MySQL's answer when Redis has none."""
+
+import logging
+import time
+from datetime import UTC, datetime
+
+from django.db import Error as DatabaseError
+from django.http import HttpResponse, HttpResponseNotAllowed
+from django.template.loader import render_to_string
+
+from webapp.links import counter
+from webapp.links.models import LateClick, Link
+from webapp.links.visits import Visit, visit_of
+from webapp.outage import store_away, try_again
+
+# Each click is to be counted, so no browser or proxy may remember where the last one led.
+HEADERS = {"Cache-Control": "no-store"}
+
+log = logging.getLogger(__name__)
+
+
+def follow(request, slug: str) -> HttpResponse:
+    """302 to the target, 404 for a slug nobody has, 410 for a link that has ended; 503 when both stores are away.
+
+    A GET is counted, a HEAD is not. Neither session nor user is looked at.
+    """
+    if request.method not in ("GET", "HEAD"):
+        return HttpResponseNotAllowed(["GET", "HEAD"])
+    visit = visit_of(request) if request.method == "GET" else None
+    try:
+        answer = counter.click(slug, visit)
+        if answer is None:
+            answer = counter.click(slug, visit, entry_of(slug))
+    except counter.Away as away:
+        return without_redis(slug, visit, away)
+    except DatabaseError as error:
+        return without_both(error)
+    return respond(answer)
+
+
+def entry_of(slug: str) -> str:
+    """The link as Redis remembers it, read from MySQL."""
+    link = Link.objects.filter(slug=slug).only("id", "target", "ends", "disabled").first()
+    return link.entry if link else counter.NOBODY
+
+
+def without_redis(slug: str, visit: Visit | None, away: counter.Away) -> HttpResponse:
+    """As MySQL knows it. The click waits there for the worker, unless Redis may have counted it before it fell silent:
+    one click too few is better than one too many."""
+    if away.__cause__:
+        log.warning("links are followed without Redis: %s: %s", type(away.__cause__).__name__, away)
+    try:
+        entry = entry_of(slug)
+    except DatabaseError as error:
+        return without_both(error)
+    link, ends, target = entry.split(" ", 2)
+    now = time.time()
+    if link == "0":
+        return respond(counter.UNKNOWN)
+    if 0 < int(ends) <= now:
+        return respond(counter.ENDED)
+    if visit and away.counted is False:
+        keep(int(link), now, visit)
+    return respond(target.encode())
+
+
+def keep(link: int, now: float, visit: Visit) -> None:
+    """Write the click down. A database that cannot be written to is no reason not to lead the visitor on."""
+    at = datetime.fromtimestamp(now // 60 * 60, UTC)
+    try:
+        LateClick.objects.create(link_id=link, at=at, family=visit.family, visitor=visit.visitor)
+    except DatabaseError as error:
+        log.error("a click is lost: %s: %s", type(error).__name__, error)
+
+
+def without_both(error: DatabaseError) -> HttpResponse:
+    """503, if it is an outage."""
+    store = store_away(error)
+    if store is None:
+        raise error
+    return try_again(store, error)
+
+
+def respond(answer: bytes) -> HttpResponse:
+    """The page or the redirect that belongs to an answer of the counter."""
+    if answer == counter.UNKNOWN:
+        return HttpResponse(render_to_string("404.html"), status=404, headers=HEADERS)
+    if answer == counter.ENDED:
+        return HttpResponse(render_to_string("links/ended.html"), status=410, headers=HEADERS)
+    # The target was checked and encoded when the link was made: Django's own redirect would take it apart again.
+    return HttpResponse(status=302, headers={**HEADERS, "Location": answer.decode()})

@@ -1,0 +1,3 @@
+"""The pages of links, all below /links/."""
+
+urlpatterns = []
