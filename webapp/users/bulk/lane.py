@@ -71,7 +71,8 @@ class Lane:
         self._changed, self._closing = threading.Condition(), False
         self._hurried = False
         self._answered = self._clock()
-        self.failure = self.trouble = ""
+        self.failure: Unavailable | None = None  # why the domain was given up
+        self.trouble = ""  # why an item could not be made
         self._thread = threading.Thread(target=self._run, name=domain, daemon=True)
 
     def start(self) -> None:
@@ -101,20 +102,24 @@ class Lane:
     def _run(self):
         try:
             while entries := self._take():
-                try:
-                    self._round(entries)
-                except NoDomain as error:
-                    self.failure = str(error)
-                except Unavailable as error:
-                    if self._clock() - self._answered > self.patience:
-                        self.failure = str(error)
-                    else:
-                        self._calls.sleep(PAUSE)
+                if not self.failure:
+                    self._try(entries)
                 if self.failure:
-                    for entry in self._take():
+                    for entry in list(self._open.values()):
                         self._settled(entry, LOST, {})
         except Exception as error:  # noqa: BLE001 - it is raised where the import was asked for
             self._broken(error)
+
+    def _try(self, entries):
+        try:
+            self._round(entries)
+        except NoDomain as error:
+            self.failure = error
+        except Unavailable as error:
+            if self._clock() - self._answered > self.patience:
+                self.failure = error
+            else:
+                self._calls.sleep(PAUSE)
 
     def _take(self) -> list[Entry]:
         """What the last round left, or the next entries, no item twice; none when all is done."""
@@ -129,6 +134,7 @@ class Lane:
             while self._waiting and len(self._open) < most and self._waiting[0].item not in self._open:
                 entry = self._waiting.popleft()
                 self._open[entry.item] = entry
+        self._answered = self._clock()  # a domain of which nothing was wanted has not been silent
         return list(self._open.values())
 
     def _settled(self, entry: Entry, outcome: str, pairs: dict[str, str]):

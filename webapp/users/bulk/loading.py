@@ -13,7 +13,7 @@ from datetime import timedelta
 
 from webapp.users.account import following, moment, timestamp
 from webapp.users.bulk.conflicts import explain
-from webapp.users.bulk.lane import LOST, MADE, PATIENCE, TAKEN, Entry, Lane
+from webapp.users.bulk.lane import LOST, MADE, PATIENCE, TAKEN, THERE, Entry, Lane
 from webapp.users.bulk.progress import COUNTS, Progress, Rejection
 from webapp.users.bulk.rows import Row, Unfit, row_of
 from webapp.users.bulk.turns import Turns
@@ -22,7 +22,7 @@ from webapp.users.bulk.wire import hasten
 from webapp.users.claims import GRACE
 from webapp.users.errors import Changed, EmailTaken, StoreError, Unavailable
 from webapp.users.shardmap import STEADY
-from webapp.users.shards import domains, item_hash
+from webapp.users.shards import claim, domains, item_hash
 from webapp.users.slots import plain
 from webapp.users.store import AccountStore
 
@@ -132,7 +132,8 @@ class Loader:
                 lane.close()
             self._save()
         counts = self._window.counts
-        failures = {lane.domain: lane.failure or lane.trouble for lane in self._lanes if lane.failure or lane.trouble}
+        told = {lane.domain: str(lane.failure or lane.trouble) for lane in self._lanes}
+        failures = {name: why for name, why in told.items() if why}
         return Summary(**{name: counts[name] for name in COUNTS}, failed=self._window.failed, failures=failures)
 
     # -- the rows, in the thread that reads them -------------------------------------------------------------------
@@ -165,7 +166,7 @@ class Loader:
         if now - self._saved < every:
             return
         if all(lane.failure for lane in self._lanes):
-            raise Unavailable(self._lanes[0].failure)
+            raise self._lanes[0].failure
         if now - self._saved >= SAVED:
             self._save()
             self._saved = now
@@ -196,7 +197,7 @@ class Loader:
             elif outcome == LOST:
                 self._close(row.line, FAILED)
             else:
-                self._make(row, pairs.get("at", ""))
+                self._make(row, pairs.get("at", ""), new=outcome == MADE)
 
         self._lane(row.claim).push(Entry(row.claim, values, settle))
 
@@ -215,8 +216,8 @@ class Loader:
         else:
             self._make(row, timestamp(self._store.now()))
 
-    def _make(self, row: Row, claimed_at: str = "", told: Rejection | None = None):
-        """Have the account made; `told` is what to tell of it besides."""
+    def _make(self, row: Row, claimed_at: str = "", new: bool = False, told: Rejection | None = None):
+        """Have the account made, whose claim may be `new`; `told` is what to tell of it besides."""
 
         def before():
             return not row.claim or self._still_claimed(row, claimed_at)
@@ -228,9 +229,21 @@ class Loader:
                 if row.claim:
                     self._store.claims.release(row.account, row.account.email)
                 return self._close(row.line, "rejected", self._rejection(row, NAME_TAKEN, row.item, pairs))
+            if outcome == THERE and new:
+                self._give_back(row)
             return self._close(row.line, "imported" if outcome == MADE else "present", told)
 
         self._lane(row.item).push(Entry(row.item, row.account.values(), settle, before))
+
+    def _give_back(self, row):
+        """Release the address that was claimed for an account which was there, and may have another by now.
+
+        What cannot be done now is an orphan, which harms nobody.
+        """
+        with contextlib.suppress(StoreError, ValueError):
+            account = self._store.get(row.account.name)
+            if not account or not account.email or claim(account.email) != row.claim:
+                self._store.claims.release(row.account, row.account.email)
 
     def _still_claimed(self, row, claimed_at):
         """Whether the account may be made now: nobody may have its address when its claim has grown old."""
