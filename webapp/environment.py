@@ -67,6 +67,7 @@ class Environment(BaseSettings):
     email_password: SecretStr = SecretStr("")
     email_from: str = ""
 
+    trusted_proxies: int = Field(0, ge=0, le=8)
     bind: str = "127.0.0.1:8000"
     workers: int = Field(2, ge=1, le=64)
 

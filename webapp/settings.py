@@ -32,6 +32,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "webapp.links.middleware.LinksMiddleware",
     "webapp.outage.OutageMiddleware",
+    "webapp.limits.middleware.LimitsMiddleware",
     "webapp.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

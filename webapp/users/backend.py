@@ -5,6 +5,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.backends import BaseBackend
 from django.views.decorators.debug import sensitive_variables
 
+from webapp.limits.rules import SIGN_IN
 from webapp.users import accounts
 from webapp.users.account import Account
 
@@ -12,7 +13,8 @@ from webapp.users.account import Account
 class SimpleDBBackend(BaseBackend):
     """Signs in whoever SimpleDB knows by exactly this name and password; permissions are ModelBackend's.
 
-    A store that is out of reach raises Unavailable: that is no wrong password, and no signal says it was one.
+    Who tries too often gets TooManyAttempts, and a store that is out of reach raises Unavailable: neither is a wrong
+    password, and no signal says it was one.
     The user model may be any whose USERNAME_FIELD is the account's name. Only ours gives a session its end when the
     password changes in SimpleDB, and tells a name registered anew from the one before; it has `for_account` for that.
     """
@@ -24,7 +26,7 @@ class SimpleDBBackend(BaseBackend):
             username = credentials.get(get_user_model().USERNAME_FIELD)
         if username is None or password is None:
             return None
-        return self.user_of(accounts.prove(username, password))
+        return self.user_of(prove(request, username, password))
 
     @sensitive_variables()
     async def aauthenticate(self, request, username=None, password=None, **credentials):
@@ -36,10 +38,10 @@ class SimpleDBBackend(BaseBackend):
 
         # Not as arguments: asgiref's frames, which an error report shows, would have them.
         @sensitive_variables()
-        def prove():
-            return accounts.prove(username, password)
+        def proven():
+            return prove(request, username, password)
 
-        account = await sync_to_async(prove, thread_sensitive=False)()
+        account = await sync_to_async(proven, thread_sensitive=False)()
         return await sync_to_async(self.user_of)(account)
 
     def get_user(self, user_id):
@@ -67,6 +69,21 @@ class SimpleDBBackend(BaseBackend):
         else:
             user, _ = model._default_manager.get_or_create(**{model.USERNAME_FIELD: account.name})
         return user if user and may_enter(user) else None
+
+
+@sensitive_variables()
+def prove(request, username, password) -> Account | None:
+    """As accounts.prove; a try that comes with a request is counted before the hasher runs.
+
+    Raises TooManyAttempts, and SessionsUnavailable when it cannot be counted.
+    """
+    if not hasattr(request, "META"):  # a command, say, that nobody reaches from outside
+        return accounts.prove(username, password)
+    with SIGN_IN.attempt(request, username) as attempt:
+        account = accounts.prove(username, password)
+        if account:
+            attempt.succeeded()
+        return account
 
 
 def is_ours(model) -> bool:

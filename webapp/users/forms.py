@@ -1,11 +1,12 @@
-"""The forms for signing up and for a forgotten password; Django has those for signing in and for a new password."""
+"""The forms for signing up, for a new and for a forgotten password; Django has the one for signing in."""
 
 from django import forms
 from django.conf import settings
-from django.contrib.auth.forms import PasswordResetForm, SetPasswordMixin, UsernameField
+from django.contrib.auth.forms import PasswordChangeForm, PasswordResetForm, SetPasswordMixin, UsernameField
 from django.views.decorators.debug import sensitive_variables
 
 from webapp.users import accounts
+from webapp.users.confirmation import confirmed
 from webapp.users.models import NAME_LENGTH, User
 from webapp.users.names import EMAIL_TAKEN, TAKEN, check_free, check_name
 from webapp.users.shards import InvalidName
@@ -53,6 +54,22 @@ class SignUpForm(SetPasswordMixin, forms.Form):
         except EmailTaken:
             self.add_error("email", EMAIL_TAKEN)
         return None
+
+
+class ChangePasswordForm(PasswordChangeForm):
+    """Django's; tries at the old password are counted."""
+
+    def __init__(self, *args, request, **kwargs):
+        self.request = request
+        super().__init__(*args, **kwargs)
+
+    @sensitive_variables()
+    def clean_old_password(self):
+        """The old password, if it is that."""
+        old_password = self.cleaned_data["old_password"]
+        if not confirmed(self.request, self.user, old_password):
+            raise forms.ValidationError(self.error_messages["password_incorrect"], code="password_incorrect")
+        return old_password
 
 
 class ResetForm(PasswordResetForm):

@@ -1,4 +1,6 @@
-"""Signing up, signing in and out, a new password and a forgotten one."""
+"""Signing up, signing in and out, a new password and a forgotten one, and the end of an account."""
+
+from contextlib import nullcontext
 
 from django.contrib import messages
 from django.contrib.auth import login
@@ -11,8 +13,11 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.generic import FormView
 
+from webapp.limits.errors import TooManyAttempts
+from webapp.limits.middleware import later
+from webapp.limits.rules import RESET, SIGN_IN, SIGN_UP
 from webapp.outage import answer_later, note_outage, store_away
-from webapp.users.forms import ResetForm, SignUpForm
+from webapp.users.forms import ChangePasswordForm, ResetForm, SignUpForm
 from webapp.users.store import Changed
 from webapp.users.tokens import reset_tokens
 
@@ -21,21 +26,33 @@ CHANGED = "Your account was changed from somewhere else just now. Please try aga
 
 
 class Patient:
-    """A form's view that, when a store is away, shows the form again with what was typed and asks to try again.
+    """A form's view that, when a store is away or there were too many tries, shows the form again with what was typed.
 
-    No password is shown again, and nothing is said about whether what was typed was right: nobody knows.
+    It asks to try again and says when. No password is shown again, and nothing is said about whether what was typed was
+    right: nobody knows.
     """
 
+    def attempt(self, request):
+        """What counts this try, as a context; most forms cost nothing worth counting."""
+        return nullcontext()
+
     def post(self, request, *args, **kwargs):
-        """As without us, unless a store is away: then 503 with Retry-After, and the same form."""
+        """As without us; 503 with the same form when a store is away, 429 when this was tried too often."""
         try:
-            return super().post(request, *args, **kwargs)
+            with self.attempt(request):
+                return super().post(request, *args, **kwargs)
+        except TooManyAttempts as error:
+            return later(self.again(limited=error), error)
         except Exception as error:
             store = store_away(error)
             if store is None or store == "Redis":  # without Redis there is no session to show a form to
                 raise
             note_outage(store, error)
-        return answer_later(self.render_to_response(self.get_context_data(form=self.typed(), away=True)))
+        return answer_later(self.again(away=True))
+
+    def again(self, **context):
+        """The page with the form as it was sent."""
+        return self.render_to_response(self.get_context_data(form=self.typed(), **context))
 
     def typed(self):
         """The form as it was sent, unchecked, without its passwords."""
@@ -60,10 +77,15 @@ class SignUp(Patient, FormView):
             return redirect("home")
         return super().dispatch(request, *args, **kwargs)
 
+    def attempt(self, request):
+        """Each try tells whether a name is taken, and may make an account."""
+        return SIGN_UP.attempt(request)
+
     def form_valid(self, form):
         user = form.save()
         if user is None:
             return self.form_invalid(form)
+        SIGN_IN.know(self.request, user.username)
         login(self.request, user, backend=BACKEND)
         return redirect("home")
 
@@ -81,8 +103,12 @@ class SignOut(django_views.LogoutView):
 class ChangePassword(Patient, django_views.PasswordChangeView):
     """Django's, which keeps this session and ends all others."""
 
+    form_class = ChangePasswordForm
     template_name = "users/change_password.html"
     success_url = reverse_lazy("home")
+
+    def get_form_kwargs(self):
+        return super().get_form_kwargs() | {"request": self.request}
 
     def form_valid(self, form):
         try:
@@ -103,6 +129,10 @@ class AskReset(Patient, django_views.PasswordResetView):
     subject_template_name = "users/reset_subject.txt"
     success_url = reverse_lazy("reset-asked")
     token_generator = reset_tokens
+
+    def attempt(self, request):
+        """Each try may send a mail."""
+        return RESET.attempt(request, request.POST.get("email", ""))
 
 
 class ResetAsked(django_views.PasswordResetDoneView):
@@ -129,5 +159,6 @@ class Reset(Patient, django_views.PasswordResetConfirmView):
         except Changed:
             form.add_error(None, CHANGED)
             return self.form_invalid(form)
+        SIGN_IN.know(self.request, form.user.username)
         messages.success(self.request, "Your password is changed. Sign in with the new one.")
         return response
