@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 
 from webapp.links import counter
@@ -46,16 +45,21 @@ def only_one() -> Iterator[bool]:
 
     The lock is the connection's own, so that whoever is killed leaves none behind.
     """
-    name = f"{settings.DATABASES['default']['NAME']}.rolluplinks"[:64]
+    name = lock_name()
     with connection.cursor() as cursor:
         cursor.execute("SELECT GET_LOCK(%s, 0)", [name])
         got = cursor.fetchone()[0] == 1
     try:
         yield got
     finally:
-        if got and connection.is_usable():
+        if got and connection.connection and connection.is_usable():
             with connection.cursor() as cursor:
                 cursor.execute("SELECT RELEASE_LOCK(%s)", [name])
+
+
+def lock_name() -> str:
+    """The lock is the server's, which may hold other stages' databases too."""
+    return f"{connection.settings_dict['NAME']}.rolluplinks"[-64:]
 
 
 def roll_up(stopped: Callable[[], bool] = lambda: False) -> Done:

@@ -44,6 +44,7 @@ class Command(BaseCommand):
 
     def try_once(self, stop) -> None:
         """A pass that may fail: the clicks wait in Redis until the next."""
+        close_old_connections()
         try:
             self.say(self.once(stop), quiet=True)
         except (RedisError, DatabaseError) as error:
@@ -51,7 +52,6 @@ class Command(BaseCommand):
 
     def once(self, stop) -> Done | None:
         """One pass; None when another worker has the lock."""
-        close_old_connections()
         with only_one() as mine:
             if not mine:
                 return None
