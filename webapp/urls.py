@@ -6,6 +6,7 @@ from django.urls import include, path, re_path
 from webapp.health.views import home
 from webapp.links.following import follow
 from webapp.links.slugs import SLUG
+from webapp.sessions.views import sessions
 from webapp.users.views import AskReset, ChangePassword, Reset, ResetAsked, SignIn, SignOut, SignUp
 
 urlpatterns = [
@@ -19,5 +20,6 @@ urlpatterns = [
     path("password/new/<uidb64>/<token>/", Reset.as_view(), name="reset"),
     path("links/", include("webapp.links.urls")),
     re_path(rf"^l/(?P<slug>{SLUG.pattern})$", follow, name="follow"),
+    path("sessions/", sessions, name="sessions"),
     path("admin/", admin.site.urls),
 ]

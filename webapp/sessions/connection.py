@@ -2,33 +2,186 @@
 
 import functools
 import os
+import threading
+import time
 
 from django.conf import settings
-from redis import Redis
+from hiredis import pack_command
+from redis import ConnectionPool, Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import MaxConnectionsError, NoScriptError, RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
-TIMEOUT = 0.5  # seconds, to connect and for each answer: a page must not hang on a server that does
+from webapp.sessions.scripts import in_full
+
+TIMEOUT = 0.4  # seconds, to connect and for each answer: a page must not hang on a server that does
+LIMIT = (
+    6  # connections of a process, beside the one of each event loop; a thread needs one for a fraction of a millisecond
+)
 
 
 class SessionsUnavailable(Exception):
     """Redis did not answer, or would not take what we gave it; nothing is known about the session."""
 
 
-@functools.cache
-def connection() -> Redis:
-    """A client that threads may share. A connection found closed is opened anew once; a silent server is not."""
+class Pool(ConnectionPool):
+    """Connections that threads share: the one used last first, never more than LIMIT, each opened when first needed.
+
+    redis-py's own pools ask the kernel at every loan whether the connection still lives, which costs more than the
+    command. Here that is found out by using it: whoever finds it closed opens it again.
+    """
+
+    def __init__(self, **how):
+        super().__init__(**how)
+        self._idle = []
+        self._made = 0
+        self._waiting = 0
+        self._returned = threading.Condition()
+
+    def get_connection(self, command_name=None, *keys, **options):
+        """A connection, which may still have to be opened; MaxConnectionsError if none came free in TIMEOUT."""
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return self._make_or_wait()
+
+    def _make_or_wait(self):
+        deadline = time.monotonic() + TIMEOUT
+        with self._returned:
+            self._waiting += 1  # before looking, so that a connection returned from now on is told
+            try:
+                while True:
+                    try:
+                        return self._idle.pop()
+                    except IndexError:
+                        pass
+                    if self._made < LIMIT:
+                        connection = self.make_connection()
+                        self._made += 1
+                        return connection
+                    left = deadline - time.monotonic()
+                    if left <= 0:
+                        raise MaxConnectionsError("all connections to Redis are waiting for an answer")
+                    self._returned.wait(left)
+            finally:
+                self._waiting -= 1
+
+    def release(self, connection):
+        """Take a connection back, in whatever state it is."""
+        self._idle.append(connection)
+        if self._waiting:
+            with self._returned:
+                self._returned.notify()
+
+    def disconnect(self, inuse_connections=True):
+        """Close what is idle; it opens again when it is used."""
+        for connection in list(self._idle):
+            connection.disconnect()
+
+
+class Door:
+    """Asks Redis one command at a time, and keeps a crowd away from a server that hangs.
+
+    Where one request waited in vain, others would too, each with a thread that a page without a session could use.
+    Until Redis answers again, one request at a time tries, and all others are told at once.
+    """
+
+    def __init__(self, pool: Pool):
+        self.pool = pool
+        self.hanging = False
+        self.trying = threading.Lock()
+
+    def ask(self, command: tuple):
+        """The answer to a command, as bytes, number or list; SessionsUnavailable if there is none.
+
+        A script is named by its digest; its text is sent only to a server that does not know it.
+        """
+        if not self.hanging:
+            return self._ask(command)
+        if not self.trying.acquire(blocking=False):
+            raise SessionsUnavailable("Redis gave no answer a moment ago, and another request is trying it just now")
+        try:
+            return self._ask(command)
+        finally:
+            self.trying.release()
+
+    def _ask(self, command):
+        try:
+            connection = self.pool.get_connection()
+            try:
+                answer = self._converse(connection, command)
+            finally:
+                self.pool.release(connection)
+        except (RedisTimeoutError, MaxConnectionsError) as error:
+            self.hanging = True
+            raise SessionsUnavailable(str(error)) from error
+        except RedisError as error:
+            raise SessionsUnavailable(str(error)) from error
+        self.hanging = False
+        return answer
+
+    def _converse(self, connection, command):
+        packed = [pack_command(command)]
+        try:
+            return self._exchange(connection, packed)
+        except RedisConnectionError:  # closed while it was idle; every command may be given twice
+            connection.disconnect()
+            return self._exchange(connection, packed)
+        except NoScriptError:
+            return self._exchange(connection, [pack_command(in_full(command))])
+
+    @staticmethod
+    def _exchange(connection, packed):
+        connection.send_packed_command(packed, check_health=False)
+        return connection.read_response(disable_decoding=True)
+
+
+def address() -> dict:
+    """How Redis is reached, in the words of redis-py: the URL, and all that it does not say."""
     environment = settings.ENVIRONMENT
-    return Redis.from_url(
-        environment.redis_url,
-        password=environment.redis_password.get_secret_value(),
+    return {
+        "url": environment.redis_url,
+        "password": environment.redis_password.get_secret_value(),
+        "client_name": "hydra-web",
+    }
+
+
+@functools.cache
+def pool() -> Pool:
+    """The pool of this process."""
+    return Pool.from_url(
+        **address(),
+        protocol=2,
         socket_connect_timeout=TIMEOUT,
         socket_timeout=TIMEOUT,
         retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
-        client_name="hydra-web",
     )
 
 
+@functools.cache
+def door() -> Door:
+    """What the sessions of this process go through."""
+    return Door(pool())
+
+
+@functools.cache
+def connection() -> Redis:
+    """A client for all that is no session, on the same connections. Threads may share it."""
+    return Redis(connection_pool=pool())
+
+
+def ask(command: tuple):
+    """As Door.ask."""
+    return door().ask(command)
+
+
+def forget() -> None:
+    """Use none of the connections made so far again."""
+    for each in (connection, door, pool):
+        each.cache_clear()
+
+
 # A child of a fork must not talk on its parent's sockets.
-os.register_at_fork(after_in_child=connection.cache_clear)
+os.register_at_fork(after_in_child=forget)

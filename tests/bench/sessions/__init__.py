@@ -1,0 +1,1 @@
+"""Measures the session engine beside others."""
