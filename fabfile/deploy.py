@@ -53,7 +53,9 @@ class Release:
 
     A release is known by a hash of its files. Its secrets reach the unit as systemd credentials. `url` is where
     browsers find it; without one it answers by plain http on the machine's address, which only a stage on this very
-    machine should do.
+    machine should do. Of webapp/environment.example: `email_url` is how mail is sent, its password is the secret
+    `email_password`; `email_from` who it is from; `exact_names` whether capitals count at sign-in; `trusted_proxies`
+    how many of ours a request passes, nginx on the machine being one.
     """
 
     name: str
@@ -67,6 +69,10 @@ class Release:
     schema: str
     url: str = ""
     workers: int = 2
+    email_url: str = "console:"
+    email_from: str = ""
+    exact_names: bool = True
+    trusted_proxies: int = 1
     source: str = field(default=str(ROOT), compare=False, repr=False)
     part = PART
 
@@ -185,6 +191,10 @@ class Release:
             "USER_DOMAINS": self.user_domains,
             "USER_SHARDS": self.user_shards,
             "WORKERS": self.workers,
+            "EMAIL_URL": self.email_url,
+            "EMAIL_FROM": self.email_from,
+            "EXACT_NAMES": str(self.exact_names).lower(),
+            "TRUSTED_PROXIES": self.trusted_proxies,
         }
         return "".join(f"{key}={value}\n" for key, value in settings.items())
 

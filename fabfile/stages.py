@@ -72,6 +72,7 @@ LIVE = Stage(
         RandomSecret("live-mysql"),
         RandomSecret("live-redis"),
         RandomSecret("live-django", length=60),
+        RandomSecret("live-mail"),  # until `fab live vault.put live-mail` puts the mail server's there
         ParameterGroup("live-mysql84", "mysql8.4", SETTINGS),
         Database(
             "live-db", "8.4", "db.t4g.medium", 50, parameters="live-mysql84", firewalls=("live-db",), standby=True
@@ -103,7 +104,14 @@ LIVE = Stage(
             schema="live-schema",
             url="https://www.example.com",
             workers=4,
-            secrets=(("secret_key", "live-django"), ("mysql_password", "live-mysql"), ("redis_password", "live-redis")),
+            email_url="smtp://hydra@smtp.example.com:587",
+            email_from="hydra@example.com",
+            secrets=(
+                ("secret_key", "live-django"),
+                ("mysql_password", "live-mysql"),
+                ("redis_password", "live-redis"),
+                ("email_password", "live-mail"),
+            ),
         ),
     ),
 )
@@ -119,6 +127,7 @@ STAGING = Stage(
         RandomSecret("staging-mysql"),
         RandomSecret("staging-redis"),
         RandomSecret("staging-django", length=60),
+        RandomSecret("staging-mail"),  # until `fab staging vault.put staging-mail` puts the mail server's there
         ParameterGroup("staging-mysql84", "mysql8.4", SETTINGS),
         Database(
             "staging-db", "8.4", "db.t4g.micro", 20, parameters="staging-mysql84", firewalls=("staging-db",), backups=1
@@ -148,10 +157,13 @@ STAGING = Stage(
             packages="staging-web",
             schema="staging-schema",
             url="https://staging.example.com",
+            email_url="smtp://hydra-staging@smtp.example.com:587",
+            email_from="hydra-staging@example.com",
             secrets=(
                 ("secret_key", "staging-django"),
                 ("mysql_password", "staging-mysql"),
                 ("redis_password", "staging-redis"),
+                ("email_password", "staging-mail"),
             ),
         ),
     ),
@@ -199,6 +211,7 @@ LOCAL = Stage(
             packages="local-web",
             schema="local-schema",
             workers=2,
+            email_url="console:",  # into the journal: `fab local deploy.logs` shows the links
             secrets=(
                 ("secret_key", "local-django"),
                 ("mysql_password", "local-mysql"),

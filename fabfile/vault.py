@@ -1,12 +1,18 @@
-"""The stage's own secrets, random and kept in AWS Secrets Manager: nobody needs to know them, nobody types them."""
+"""The stage's own secrets, random and kept in AWS Secrets Manager: nobody needs to know them, nobody types them.
 
+Save those that somebody else gives, such as the mail server's password, which `put` takes.
+"""
+
+import sys
 from dataclasses import dataclass
 
 from fabric import task
 
 from .engine import names
+from .engine.errors import Refusal
 from .engine.plan import Seen
-from .engine.stage import make
+from .engine.secret import Secret
+from .engine.stage import make, stage_of
 from .engine.stage import status as tell
 from .engine.steps import Call, Unknown
 
@@ -80,3 +86,38 @@ def create(c, plan=False, json=False):
 def status(c, json=False):
     """Say which secrets are there; never what they are."""
     tell(c, RandomSecret, json=json)
+
+
+@task(positional=["name"], help={"name": "the secret's name in stages.py, live-mail for instance"})
+def put(c, name):
+    """Put a secret that somebody else gave you in a random one's place: typed, or the first line of standard input.
+
+    `fab live deploy` then brings it to the machine and restarts the application. It is not shown, and it is no argument
+    of this command, which everybody on this machine could read.
+    """
+    stage = stage_of(c)
+    wants = {it.name: it for it in stage.of(RandomSecret)}
+    if name not in wants:
+        raise Refusal(f"stages.py has no secret {name} in this stage: it has {', '.join(wants) or 'none'}")
+    if not wants[name].look(stage.world):
+        raise Refusal(
+            f"The secret {name} is not there yet: `fab {stage.name} vault.create` makes it, then run this again"
+        )
+    params = {"SecretId": path(name), "SecretString": Secret(typed())}
+    stage.world.do(Call(f"put {name} into Secrets Manager", "secretsmanager", "put_secret_value", params))
+    print(f"{name} is kept. `fab {stage.name} deploy` brings it into service.")
+
+
+def typed():
+    """A secret typed twice at a terminal, or the first line of standard input."""
+    import getpass
+
+    if sys.stdin.isatty():
+        text = getpass.getpass("Secret: ")
+        if getpass.getpass("Again: ") != text:
+            raise Refusal("The two differ, nothing was changed: run this again")
+    else:
+        text = sys.stdin.readline().rstrip("\r\n")
+    if not text:
+        raise Refusal("No secret was given, nothing was changed: type it, or send it as a line of standard input")
+    return text
