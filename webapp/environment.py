@@ -125,6 +125,12 @@ class Environment(BaseSettings):
         return [urlsplit(self.public_url).hostname, *self.allowed_hosts]
 
     @property
+    def secrets(self) -> list[str]:
+        """Every secret, for whoever has to see to it that none is shown."""
+        one = [self.secret_key, self.mysql_password, self.redis_password, self.email_password]
+        return [secret.get_secret_value() for secret in [*one, *self.secret_key_fallbacks] if secret]
+
+    @property
     def mail(self) -> Mail:
         """How mail is sent."""
         url = urlsplit(self.email_url)

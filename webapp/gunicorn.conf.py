@@ -1,16 +1,31 @@
 """How gunicorn runs the application: small, behind nginx on the same machine, ready to be stopped at any time."""
 
+import os
 import sys
 from pathlib import Path
+
+from gunicorn.glogging import Logger as GunicornLogger
 
 root = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(root))
 
-from webapp.environment import Environment  # noqa: E402 - found only with the line above
+from webapp import exposition, logs  # noqa: E402 - found only with the line above
+from webapp.environment import Environment  # noqa: E402
 
 # Read here, in the master: a missing setting ends the service with one message. A worker that found it would be
 # started again and again.
 environment = Environment.read()
+
+
+class Logger(GunicornLogger):
+    """gunicorn's own lines, in the application's look."""
+
+    def setup(self, cfg):
+        super().setup(cfg)
+        for log in (self.error_log, self.access_log):
+            for handler in log.handlers:
+                handler.setFormatter(logs.formatter(environment.secrets, getattr(handler, "stream", None)))
+
 
 chdir = str(root)
 wsgi_app = "webapp.wsgi"
@@ -31,5 +46,29 @@ keepalive = 75
 # A leak in a library costs one worker now and then, not the machine.
 max_requests = 10_000
 max_requests_jitter = 1_000
-accesslog = None
+
+logger_class = Logger
 errorlog = "-"
+# The application writes a line for every request, which knows more. With `--access-logfile -` gunicorn adds one that
+# knows how many bytes were sent and how long that took; the same id is in both.
+accesslog = None
+access_log_format = "%(m)s %({hydra.path}e)s %(s)s, %(B)s bytes in %(M)s ms, request %({x-request-id}o)s"
+
+# Before the workers are forked, and before anything imports prometheus_client.
+metrics_folder = exposition.own_folder()
+os.environ[exposition.VARIABLE] = str(metrics_folder)
+
+
+def on_starting(server):
+    """Once; not when the service is told to reload."""
+    exposition.begin(metrics_folder)
+
+
+def child_exit(server, worker):
+    """In the master, when a worker has ended, however it did."""
+    exposition.retire(metrics_folder, worker.pid)
+
+
+def on_exit(server):
+    """In the master, as the last of all."""
+    exposition.end(metrics_folder)

@@ -6,6 +6,7 @@ from django.db import InterfaceError, OperationalError
 from django.http import HttpResponse
 from django.template.loader import render_to_string
 
+from webapp.metrics import OUTAGES
 from webapp.sessions.connection import SessionsUnavailable
 from webapp.users.store import Unavailable
 
@@ -36,6 +37,7 @@ def try_again(store: str, error: BaseException) -> HttpResponse:
 
 def note_outage(store: str, error: BaseException) -> None:
     """One line in the log, without a traceback: the store is at fault and not the code."""
+    OUTAGES.labels(store.lower()).inc()
     log.error("%s is out of reach: %s: %s", store, type(error).__name__, error)
 
 

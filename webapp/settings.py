@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from webapp import logs
 from webapp.environment import Environment
 
 ENVIRONMENT = Environment.read()
@@ -27,6 +28,8 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    # First: every answer has its request's id, and every request its line in the log.
+    "webapp.requests.RequestMiddleware",
     # Before the checks of host and scheme: a load balancer asks by address and without TLS.
     "webapp.health.middleware.HealthMiddleware",
     "webapp.headers.HeadersMiddleware",
@@ -154,15 +157,4 @@ STORAGES = {
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"},
 }
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": "INFO"},
-    # Django's own handler prints nothing outside DEBUG; errors go where all else goes, with their traceback.
-    "loggers": {
-        "django": {"handlers": [], "level": "INFO", "propagate": True},
-        "botocore": {"level": "WARNING"},
-    },
-}
+LOGGING = logs.settings(ENVIRONMENT.secrets)

@@ -1,11 +1,16 @@
 """What a load balancer and a browser's defences are told."""
 
+import platform
 import signal
+import threading
+from pathlib import Path
 
+import django
 import pytest
 from django.conf import settings
 
 from tests.web.conftest import Browser
+from webapp.health.middleware import release
 from webapp.health.probes import QUESTIONS
 
 pytestmark = pytest.mark.django_db
@@ -36,6 +41,38 @@ def test_not_ready_says_which_store_is_down(client, gate, servers):
     assert answer.status_code == 503
     assert answer.json()["down"] == ["simpledb", "redis"]
     assert answer.json()["stores"]["simpledb"]["error"] == "Unavailable"
+
+
+def test_stores_are_asked_at_the_same_time(client, monkeypatch):
+    all_asked = threading.Barrier(len(QUESTIONS), timeout=30)
+    for store in QUESTIONS:
+        monkeypatch.setitem(QUESTIONS, store, all_asked.wait)
+    assert client.get("/readyz").status_code == 200
+
+
+@pytest.mark.parametrize("store", ["mysql", "simpledb"])
+def test_a_store_that_hangs_is_down_before_the_load_balancer_gives_us_up(client, servers, store):
+    servers.processes[store].send_signal(signal.SIGSTOP)
+    try:
+        answer = client.get("/readyz")
+    finally:
+        servers.processes[store].send_signal(signal.SIGCONT)
+    assert (answer.status_code, answer.json()["down"]) == (503, [store])
+
+
+def test_the_version_names_the_release_and_to_neighbours_what_it_is_made_of(client):
+    told = client.get("/version", headers={"host": "10.0.0.7"}).json()
+    assert told == {
+        "release": "checkout",
+        "django": django.get_version(),
+        "python": platform.python_version(),
+    }
+    assert client.get("/version", REMOTE_ADDR="93.184.216.34").json() == {"release": "checkout"}
+
+
+def test_a_release_is_called_after_its_folder(monkeypatch):
+    monkeypatch.setattr("webapp.health.middleware.ROOT", Path("/srv/hydra/releases/0123456789ab"))
+    assert release() == "0123456789ab"
 
 
 def test_http_is_sent_to_https_and_unknown_hosts_are_refused(client, browser):

@@ -1,34 +1,39 @@
-"""The two addresses a load balancer asks, by any host name and without TLS."""
+"""The addresses that machines ask, by any host name and without TLS."""
 
 import logging
+import platform
+from pathlib import Path
 
-from django.http import HttpResponse, JsonResponse
+import django
+from django.http import HttpResponse, HttpResponseNotFound, JsonResponse
 
+from webapp import exposition
 from webapp.health.probes import probe_all
+from webapp.neighbours import is_neighbour
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+FRESH = {"Cache-Control": "no-store"}
 
 log = logging.getLogger(__name__)
 
 
 class HealthMiddleware:
-    """Answers /healthz and /readyz before any check of host, scheme or session; must come first."""
+    """Answers them before any check of host, scheme or session; only the request's id may come before it."""
 
     def __init__(self, get_response):
         self.get_response = get_response
 
     def __call__(self, request):
-        if request.path == "/healthz":
-            return alive()
-        if request.path == "/readyz":
-            return ready()
-        return self.get_response(request)
+        answer = ANSWERS.get(request.path)
+        return answer(request) if answer else self.get_response(request)
 
 
-def alive() -> HttpResponse:
+def alive(request) -> HttpResponse:
     """200 as long as this process answers; no store is touched, so a store's outage restarts nobody."""
-    return HttpResponse("ok\n", content_type="text/plain", headers={"Cache-Control": "no-store"})
+    return HttpResponse("ok\n", content_type="text/plain", headers=FRESH)
 
 
-def ready() -> JsonResponse:
+def ready(request) -> JsonResponse:
     """Each store with its latency; 503 when one of them is down, 200 when none is."""
     probes = probe_all()
     for each in probes:
@@ -40,8 +45,26 @@ def ready() -> JsonResponse:
         for each in probes
     }
     down = [each.store for each in probes if each.error]
-    return JsonResponse(
-        {"ready": not down, "down": down, "stores": stores},
-        status=503 if down else 200,
-        headers={"Cache-Control": "no-store"},
-    )
+    return JsonResponse({"ready": not down, "down": down, "stores": stores}, status=503 if down else 200, headers=FRESH)
+
+
+def version(request) -> JsonResponse:
+    """Which release this is. Of what it is made only neighbours are told: others would look for its known holes."""
+    made_of = {"django": django.get_version(), "python": platform.python_version()} if is_neighbour(request) else {}
+    return JsonResponse({"release": release(), **made_of}, headers=FRESH)
+
+
+def metrics(request) -> HttpResponse:
+    """The metrics, for neighbours; to everybody else there is nothing here."""
+    if not is_neighbour(request):
+        return HttpResponseNotFound("There is nothing here.\n", content_type="text/plain")
+    text, kind = exposition.text()
+    return HttpResponse(text, content_type=kind, headers=FRESH)
+
+
+def release() -> str:
+    """The id of the release these files belong to, which its folder is named after; `checkout` anywhere else."""
+    return ROOT.name if ROOT.parent.name == "releases" else "checkout"
+
+
+ANSWERS = {"/healthz": alive, "/readyz": ready, "/version": version, "/metrics": metrics}

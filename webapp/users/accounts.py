@@ -7,6 +7,7 @@ from django.conf import settings
 from django.contrib.auth.hashers import make_password, verify_password
 from django.views.decorators.debug import sensitive_variables
 
+from webapp.store_calls import measure_simpledb
 from webapp.users.account import Account
 from webapp.users.shards import InvalidName
 from webapp.users.store import AccountStore, StoreError, connect
@@ -18,7 +19,8 @@ log = logging.getLogger(__name__)
 def store() -> AccountStore:
     """The accounts of the stage that the environment names; threads may share it."""
     environment = settings.ENVIRONMENT
-    return AccountStore(connect(environment.aws_region), environment.user_domains, environment.user_shards)
+    client = measure_simpledb(connect(environment.aws_region))
+    return AccountStore(client, environment.user_domains, environment.user_shards)
 
 
 @sensitive_variables()

@@ -1,0 +1,32 @@
+"""Who asks: the machine itself and private addresses, or the internet."""
+
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+
+# Named here: what Python calls private has ranges in it that somebody may well come from.
+PRIVATE = [
+    ip_network(each) for each in ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7")
+]
+
+
+def is_neighbour(request) -> bool:
+    """Whether a request comes from this machine or a private address, all the way.
+
+    nginx stands before us and puts the address it was asked from, and nothing a client sent, into X-Forwarded-For;
+    without that header somebody on this machine asks our socket. A load balancer before nginx would make everybody a
+    neighbour: then nginx has to be told whom to believe (set_real_ip_from).
+    """
+    peer = request.META.get("REMOTE_ADDR", "")
+    steps = [peer] if peer else []  # a Unix socket has no address
+    if forwarded := request.META.get("HTTP_X_FORWARDED_FOR"):
+        steps += forwarded.split(",")
+    return all(is_private(step.strip()) for step in steps)
+
+
+def is_private(text: str) -> bool:
+    """Whether this is an address of this machine or of a private network."""
+    try:
+        address: IPv4Address | IPv6Address = ip_address(text)
+    except ValueError:
+        return False
+    address = getattr(address, "ipv4_mapped", None) or address
+    return any(address in network for network in PRIVATE)

@@ -1,0 +1,124 @@
+"""What is noted of every request: its id, one line in the log, and its place in the metrics."""
+
+import logging
+import time
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.conf import settings
+from django.core.signals import request_finished
+from django.urls import Resolver404, resolve
+
+from webapp import metrics, request_ids
+
+SECRET_PARTS = {"token", "key"}  # parts of an address that open something
+PROBES = {"/healthz", "/readyz", "/version", "/metrics"}
+METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+
+log = logging.getLogger(__name__)
+# Not when our middleware ends: Django says after it that something was not found or failed.
+request_finished.connect(request_ids.end, dispatch_uid="webapp.request_ids")
+
+
+class RequestMiddleware:
+    """Must come first. The id is in X-Request-ID of the answer; one that came in is kept if it is sane.
+
+    What is measured ends where the answer begins: a stream may go on for hours.
+    """
+
+    sync_capable = async_capable = True
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+        if iscoroutinefunction(get_response):
+            markcoroutinefunction(self)
+
+    def __call__(self, request):
+        if iscoroutinefunction(self):
+            return self.acall(request)
+        began = begin(request)
+        return end(request, self.get_response(request), time.perf_counter() - began)
+
+    async def acall(self, request):
+        """As a call, within an event loop."""
+        began = begin(request)
+        return end(request, await self.get_response(request), time.perf_counter() - began)
+
+    def process_view(self, request, view, arguments, named):
+        """The address is known now, and which parts of it are secret."""
+        hide_parts(request.path, named)
+
+
+def begin(request) -> float:
+    """Give the request its id; returns when it began."""
+    traced = request_ids.begin(request.headers.get(request_ids.HEADER))
+    request.id = traced.id
+    for name in (settings.SESSION_COOKIE_NAME, settings.CSRF_COOKIE_NAME):
+        traced.hide(request.COOKIES.get(name))
+    traced.hide(request.headers.get("Authorization", "").rpartition(" ")[2])
+    return time.perf_counter()
+
+
+def end(request, response, seconds: float):
+    """Note what became of it; returns the response, with the id."""
+    response.headers[request_ids.HEADER] = request.id
+    match, view = request.resolver_match, view_name(request)
+    if match is None and request.path not in PROBES:  # it was answered before Django looked for its view
+        hide_parts(request.path, captured(request.path_info))
+    path = request_ids.traced().shown.get(request.path, request.path)
+    request.META["hydra.path"] = path  # for the server's access log
+    method = request.method if request.method in METHODS else "OTHER"
+    metrics.note_request(view, method, response.status_code, seconds)
+    quiet = request.path in PROBES and response.status_code < 400
+    milliseconds = round(seconds * 1000, 1)
+    log.log(
+        logging.DEBUG if quiet else logging.INFO,
+        "%s %s %s in %s ms",
+        method,
+        path,
+        response.status_code,
+        milliseconds,
+        extra={
+            "method": method,
+            "path": path,
+            "view": view,
+            "status": response.status_code,
+            "milliseconds": milliseconds,
+            "account": account_id(request),
+        },
+    )
+    return response
+
+
+def view_name(request) -> str:
+    """What the metrics call the page: as many names as there are addresses in urls.py, whatever visitors type."""
+    if request.resolver_match is not None:
+        return request.resolver_match.view_name or request.resolver_match._func_path
+    return request.path.strip("/") if request.path in PROBES else "none"
+
+
+def captured(path: str) -> dict:
+    """The named parts of a path; none if nothing is there."""
+    try:
+        return resolve(path).kwargs
+    except Resolver404:
+        return {}
+
+
+def hide_parts(path: str, named: dict) -> None:
+    """No line shows the parts of the address that open something."""
+    secrets = {str(named[name]) for name in SECRET_PARTS & named.keys()}
+    if secrets:
+        traced = request_ids.traced()
+        safe = "/".join(request_ids.HIDDEN if part in secrets else part for part in path.split("/"))
+        # The path comes first: what is replaced after it finds nothing of it any more.
+        traced.shown = {path: safe, **traced.shown}
+        for secret in secrets:
+            traced.hide(secret)
+
+
+def account_id(request) -> str | None:
+    """The id of the account of whoever asks, if a view wanted to know who that is; nothing is asked for it here."""
+    user = getattr(request, "_cached_user", None) or getattr(request, "_acached_user", None)
+    if user is None or not user.is_authenticated:
+        return None
+    return str(getattr(user, "account_id", user.pk))
