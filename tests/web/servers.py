@@ -114,11 +114,17 @@ class Servers:
             process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def run(self, name: str, *command: str) -> subprocess.Popen:
-        """Start one server with its output in a file."""
+    def run(self, name: str, *command: str, environment: dict[str, str] | None = None) -> subprocess.Popen:
+        """Start one server with its output in a file; its environment is ours unless another is given."""
         with (self.folder / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
-                command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=die_with_parent
+                command,
+                cwd=ROOT,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                preexec_fn=die_with_parent,
             )
         self.processes[name] = process
         return process

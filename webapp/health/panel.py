@@ -24,8 +24,8 @@ class Identifier(str):
 def where_from(request) -> list[dict]:
     """The stores in the order in which they are asked who this is, each read just now.
 
-    Each has its `name`, what it `holds`, the `facts` about this user as pairs, the `milliseconds` this took, and whether
-    it is `away`: then the facts are none, and the other stores still tell theirs.
+    Each has its `name`, what it `holds`, the `facts` about this user as pairs, the `milliseconds` this took, and
+    whether it is `away`: then the facts are none, and the other stores still tell theirs.
     """
     user = request.user
     return [

@@ -1,0 +1,68 @@
+"""The application under gunicorn, with its static files and TLS, for a browser to visit."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import requests
+
+from tests.web.servers import ROOT, Port, Servers
+
+PYTHON = Path(sys.executable)
+
+
+@dataclass(frozen=True)
+class Site:
+    """A running application: its address, and the folder its mail is written to."""
+
+    url: str
+    mail: Path
+
+
+@contextmanager
+def running(servers: Servers) -> Iterator[Site]:
+    """The application on these stores, which run; its database is migrated and its static files are collected."""
+    address = f"localhost:{Port().give()}"
+    site = Site(f"https://{address}", servers.folder / "mail")
+    # The tests' own settings name another host, and must stay as they are for other tests.
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": "/nonexistent",
+        **servers.environment,
+        **servers.aws,
+        "PUBLIC_URL": site.url,
+        "BIND": address.replace("localhost", "127.0.0.1"),
+        "WORKERS": "1",
+        "EMAIL_URL": f"file://{site.mail}",
+    }
+    for words in (["migrate", "-v0"], ["collectstatic", "-v0", "--no-input"]):
+        subprocess.run([PYTHON, ROOT / "webapp/manage.py", *words], env=environment, check=True, timeout=120)
+    tls = ("--certfile", str(servers.folder / "server.pem"), "--keyfile", str(servers.folder / "server.key"))
+    served = ("--pythonpath", str(ROOT / "script"), "withstatic:application")
+    process = servers.run(
+        "site",
+        str(PYTHON.with_name("gunicorn")),
+        "-c",
+        str(ROOT / "webapp/gunicorn.conf.py"),
+        *tls,
+        *served,
+        environment=environment,
+    )
+    try:
+        servers.wait("site", lambda: answers(site, servers.folder / "ca.pem"))
+        yield site
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def answers(site: Site, authority: Path) -> bool:
+    """Whether the application answers by TLS."""
+    try:
+        return requests.get(f"{site.url}/healthz", verify=str(authority), timeout=5).ok
+    except requests.RequestException:
+        return False
