@@ -1,6 +1,7 @@
 """`sdb.export` and `sdb.import`: all accounts into a file, and many of them out of one."""
 
 import sys
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,8 +15,8 @@ from .engine.errors import Failure, Refusal
 from .engine.stage import alone, aside, stage_of
 
 MOST_CONNECTIONS = 64
-# What the store's own calls count on: no retries below them, and an answer soon.
-CLIENT = {"retries": {"total_max_attempts": 1}, "connect_timeout": 2, "read_timeout": 2, "user_agent": "Hydra"}
+# No retries below those of the store's own calls, which see each 503. SimpleDB may take five seconds to count.
+CLIENT = {"retries": {"total_max_attempts": 1}, "connect_timeout": 2, "read_timeout": 10, "user_agent": "Hydra"}
 AT_ONCE = 8  # domains restored side by side
 INTERRUPTED = 130
 
@@ -105,11 +106,15 @@ def bring_in(stage, store, rows, report, drop_taken_emails, quiet):
     from webapp.users.bulk.sources import Malformed
 
     with Bar(quiet=quiet, out=sys.stderr) as bar:
+        began = []  # when the first row was dealt with, and how many had been by earlier runs
 
         def tell(told):
+            if not began:
+                began.extend((time.monotonic(), told.rows))
+            speed = f"  {(told.rows - began[1]) / max(0.1, time.monotonic() - began[0]):,.0f} rows/s"
             slowed = f"  ({told.slowed} domains are busy)" if told.slowed else ""
             rejected = f"  {told.counts['rejected']:,} rejected" if told.counts["rejected"] else ""
-            bar.tell("import accounts", told.rows, rows.total(told.rows), rejected + slowed)
+            bar.tell("import accounts", told.rows, rows.total(told.rows), speed + rejected + slowed)
 
         try:
             return run(store, rows, f"{stage.name}-users", report, drop_taken_emails, tell)

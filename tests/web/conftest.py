@@ -5,6 +5,7 @@ from secrets import token_hex
 
 import pytest
 
+from tests.web.bulk import fresh, rows, state  # noqa: F401 - fixtures
 from tests.web.servers import Servers
 
 SERVERS = Servers()

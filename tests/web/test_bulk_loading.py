@@ -1,99 +1,14 @@
-"""Many accounts at once: never over one that is there, whoever signs up meanwhile, and whole again after any kill."""
+"""Many accounts at once: each row becomes an account, and never one over another that is there, whoever signs up."""
 
-import contextlib
-import json
-import os
-import signal
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from pathlib import Path
 
 import pytest
 
-from tests.web.servers import ROOT, die_with_parent
-from webapp.users import shardmap
+from tests.web.bulk import HASH, everything, load, meanwhile, person
 from webapp.users.account import Account
-from webapp.users.bulk.importing import bring_in
-from webapp.users.bulk.loading import Loader, Moving
-from webapp.users.bulk.progress import Busy, Progress
-from webapp.users.bulk.sources import Source
-from webapp.users.shards import domain, domains
-from webapp.users.store import AccountStore, NameTaken, Unavailable, connect
-
-HASH = "pbkdf2_sha256$1000000$aGVsbG8$" + "A" * 43 + "="
-NUMBERS = count(1)
-
-
-@pytest.fixture
-def state(tmp_path, monkeypatch):
-    """Where the progress of imports is kept."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    return tmp_path / "state/hydra/imports"
-
-
-@pytest.fixture
-def fresh(servers, state):
-    """Stores on domains of their own: fresh() gives a new set, fresh(store) another client of the same."""
-
-    def make(like=None, shards=2, **calls):
-        prefix = like.records.prefix if like else f"bulk{os.getpid()}-{next(NUMBERS)}"
-        client = connect("us-west-2", timeout=10)
-        if not like:
-            for name in domains(prefix, shards):
-                client.create_domain(DomainName=name)
-        return AccountStore(client, prefix, shards, **calls)
-
-    return make
-
-
-@pytest.fixture
-def rows(tmp_path):
-    """A file of these rows, a JSON line each."""
-
-    def write(*records, name="rows.jsonl"):
-        path = tmp_path / name
-        path.write_text("".join(json.dumps(each) + "\n" for each in records))
-        return str(path)
-
-    return write
-
-
-def person(number, **more):
-    """A row with an address."""
-    return {"name": f"user-{number}", "password": HASH, "email": f"user-{number}@example.org", **more}
-
-
-def load(store, path, **options):
-    """The Summary of an import, and the lines of its report."""
-    report = Path(f"{path}.rejected.jsonl")
-    summary = bring_in(store, Source(path), store.records.prefix, report, **options)
-    return summary, [json.loads(line) for line in report.read_text().splitlines()] if report.exists() else []
-
-
-def everything(store):
-    """Every item of every domain, with all its pairs; fails where an attribute has two values."""
-    found = {}
-    for name in domains(store.records.prefix, store.maps.now().count):
-        answer = store.calls("select", name, SelectExpression=f"select * from `{name}` limit 2500", ConsistentRead=True)
-        for item in answer.get("Items", []):
-            pairs = [(each["Name"], each["Value"]) for each in item["Attributes"]]
-            assert len(pairs) == len(dict(pairs)), item
-            found[item["Name"]] = dict(pairs)
-    return found
-
-
-def meanwhile(store, operation, act, times=1):
-    """Let `act` run just before this client's next calls of `operation` are sent: so at the same moment."""
-    left = [act] * times
-
-    def hook(**_):
-        if left:
-            left.pop()()
-
-    store.calls.client.meta.events.register_first(f"before-call.simpledb.{operation}", hook)
-
+from webapp.users.shards import domain
+from webapp.users.store import NameTaken, Unavailable
 
 # What becomes of rows
 
@@ -127,7 +42,7 @@ def test_a_row_that_is_wrong_is_reported_with_its_line_and_never_its_password(fr
     summary, report = load(store, rows(person(0), person(1, password="plain secret"), {"name": " x"}, person(2)))
     assert (summary.imported, summary.rejected) == (2, 2) and not summary.whole
     assert [(each["line"], each["name"]) for each in report] == [(2, "user-1"), (3, " x")]
-    assert "plain secret" not in json.dumps(report)
+    assert "plain secret" not in str(report)
 
 
 def test_a_name_and_an_address_that_somebody_has_stay_his(fresh, rows):
@@ -327,143 +242,3 @@ def test_a_claim_that_somebody_took_over_before_its_account_is_his(fresh, rows):
     summary, report = load(store, rows(person(1)))
     assert (summary.imported, report[0]["reason"]) == (0, "the e-mail address user-1@example.org is taken")
     assert set(everything(store)) == {"eve", "EMAIL user-1@example.org"}
-
-
-# When something is in the way
-
-
-def test_a_domain_that_is_missing_fails_its_rows_alone_and_the_next_run_finishes(fresh, rows, state):
-    store = fresh()
-    missing = domains(store.records.prefix, 2)[1]
-    store.calls("delete_domain", missing)
-    path = rows(*({"name": f"user-{n}"} for n in range(100)), {"name": " x"})
-    summary, _ = load(store, path)
-    assert list(summary.failures) == [missing] and summary.imported + summary.failed == 100 and summary.imported > 30
-    store.calls("create_domain", missing)
-    again, report = load(store, path)
-    assert (again.imported + again.present, again.failed) == (100, 0)
-    assert [each["line"] for each in report] == [101]
-    assert store.count() == 100 and not list(state.iterdir())
-
-
-def test_a_domain_that_is_too_busy_is_written_to_more_slowly_and_loses_nothing(fresh, rows, gate):
-    store = fresh()
-    path = rows(*({"name": f"user-{n}"} for n in range(300)))
-    store.maps.now()
-    meanwhile(store, "BatchPutAttributes", lambda: setattr(gate, "busy", 3), times=2)
-    told = []
-    summary = Loader(store, Progress.open(""), tell=told.append).load(Source(path).records())
-    assert (summary.imported, summary.failed, store.count()) == (300, 0, 300)
-
-
-def test_an_endpoint_that_refuses_everything_ends_the_import_in_a_sentence(fresh, rows, gate):
-    store = fresh(sleep=lambda _: None)
-    store.maps.now()
-    path = rows(*map(person, range(10)))
-    with gate.shut(), pytest.raises(Unavailable):
-        Loader(store, Progress.open(""), patience=0).load(Source(path).records())
-    assert load(store, path)[0].imported == 10
-
-
-def test_while_users_are_moved_nothing_is_imported(fresh, rows):
-    store = fresh()
-    store.calls("create_domain", f"{store.records.prefix}-map")
-    moving = shardmap.ShardMap(before=2, after=4, generation=1, phase="moving")
-    shardmap.store(store.calls, store.records.prefix, shardmap.ShardMap(2, 2), moving)
-    with pytest.raises(Moving, match="sdb.reshard"):
-        load(fresh(store), rows(person(1)))
-
-
-def test_an_import_ends_when_users_begin_to_be_moved_and_goes_on_afterwards(fresh, rows):
-    store = fresh()
-    path = rows(*({"name": f"user-{n}"} for n in range(400)))
-    steady = store.maps.now()
-    moving = shardmap.ShardMap(before=2, after=4, generation=1, phase="moving")
-
-    def begin():
-        store.maps._known = (moving, store.maps._known[1])
-
-    meanwhile(store, "BatchPutAttributes", begin)
-    with pytest.raises(Moving):
-        load(store, path)
-    store.maps._known = (steady, store.maps._known[1])
-    summary, _ = load(store, path)
-    assert summary.imported + summary.present == 400 == store.count() and summary.imported
-
-
-def test_a_second_import_of_the_same_rows_waits_its_turn(fresh, rows, state):
-    store = fresh()
-    path = rows(person(1))
-    progress = Progress.open(f"{store.records.prefix}-{Source(path).key}")
-    try:
-        with pytest.raises(Busy, match="another import of the same rows"):
-            load(store, path)
-    finally:
-        progress.close(finished=True)
-    assert load(store, path)[0].imported == 1
-
-
-# Killed
-
-IMPORT = """
-import sys
-from pathlib import Path
-from webapp.users.bulk.importing import bring_in
-from webapp.users.bulk.sources import Source
-from webapp.users.store import AccountStore, connect
-path, prefix = sys.argv[1:]
-store = AccountStore(connect("us-west-2", timeout=10), prefix, 2)
-print(bring_in(store, Source(path), prefix, Path(path + ".rejected.jsonl")).whole)
-"""
-
-
-def test_killed_again_and_again_an_import_ends_as_if_nothing_had_happened(fresh, rows, gate, state):
-    store = fresh()
-    people = [person(n, created="2020-01-01") for n in range(1500)]
-    for n in range(50, 1500, 100):
-        people[n] = {"name": f"user-{n - 7}"}  # of another content: taken
-    people[1203]["password"] = "plain"
-    path = rows(*people)
-    command = [sys.executable, "-c", IMPORT, path, store.records.prefix]
-    for batches in (2, 9, 30, 50, 25):
-        seen = len(gate.operations)
-        process = subprocess.Popen(command, cwd=ROOT, preexec_fn=die_with_parent, stdout=subprocess.DEVNULL)
-        while gate.operations[seen:].count("BatchPutAttributes") < batches:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(0.02)
-                break
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
-    found = everything_in_pages(store)
-    names = {each["name"] for each in people} - {"user-1203"}
-    assert {item for item in found if not item.startswith("EMAIL ")} == names
-    claims = {item: pairs for item, pairs in found.items() if item.startswith("EMAIL ")}
-    assert all(found[pairs["account"]]["id"] == pairs["id"] for pairs in claims.values()) and len(claims) == 1484
-    report = [json.loads(line) for line in Path(f"{path}.rejected.jsonl").read_text().splitlines()]
-    assert [each["line"] for each in report] == sorted([*range(51, 1500, 100), 1204])
-    assert report[0]["reason"] == "the name user-43 is taken by line 44"
-    assert not list(state.iterdir())
-
-
-def everything_in_pages(store):
-    """As `everything`, for more items than one page holds."""
-    found = {}
-    for name in domains(store.records.prefix, 2):
-        asked = f"select * from `{name}` limit 2500"
-        for page in store.calls.client.get_paginator("select").paginate(SelectExpression=asked, ConsistentRead=True):
-            for item in page.get("Items", []):
-                pairs = [(each["Name"], each["Value"]) for each in item["Attributes"]]
-                assert len(pairs) == len(dict(pairs)), item
-                found[item["Name"]] = dict(pairs)
-    return found
-
-
-def test_progress_of_a_stage_that_is_gone_is_not_believed(fresh, rows, state):
-    store = fresh()
-    path = rows(*map(person, range(5)))
-    progress = Progress.open(f"{store.records.prefix}-{Source(path).key}")
-    counts = {"imported": 5, "present": 0, "rejected": 0, "without_email": 0}
-    progress.save(5, "2026-01-01T00:00:00.000000Z", counts, [])
-    progress.close(finished=False)
-    assert load(store, path)[0].imported == 5

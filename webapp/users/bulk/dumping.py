@@ -34,7 +34,8 @@ def write(
         line(account)
         if done % _OFTEN == 0:
             tell(done)
-    tell(done)
+    if done % _OFTEN:
+        tell(done)
     file.flush()
     return done
 

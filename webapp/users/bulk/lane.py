@@ -151,10 +151,10 @@ class Lane:
         unread = []
         for batch in batches(self._absent(entries), _size):
             self.rate.wait()
-            self._steady()
             batch = [entry for entry in batch if entry.before() or self._taken_back(entry)]
             if not batch:
                 continue
+            self._steady()  # last: a map is used no longer than one call takes
             self._put(batch)
             unread += batch
             # One Select reads 20: the rest waits for the next, but not for a slow domain's.

@@ -17,6 +17,7 @@ from webapp.users.bulk.table import Table
 from webapp.users.store import AccountStore, StoreError, connect
 
 CONNECTIONS = 64
+TIMEOUT = 10.0  # seconds; SimpleDB may take five to count
 
 
 class Command(BaseCommand):
@@ -45,7 +46,7 @@ class Command(BaseCommand):
         if not report.parent.is_dir():
             raise CommandError(f"{report.parent} is no folder: name another --report.")
         environment = settings.ENVIRONMENT
-        client = connect(environment.aws_region, connections=CONNECTIONS)
+        client = connect(environment.aws_region, timeout=TIMEOUT, connections=CONNECTIONS)
         store = AccountStore(client, environment.user_domains, environment.user_shards)
         try:
             with contextlib.closing(self._source(file, from_table, **options)) as rows:
