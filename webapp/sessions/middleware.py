@@ -4,7 +4,7 @@ import logging
 import time
 
 from django.conf import settings
-from django.contrib.sessions.backends.base import UpdateError
+from django.contrib.sessions.backends.base import SessionBase, UpdateError
 from django.contrib.sessions.exceptions import SessionInterrupted
 from django.contrib.sessions.middleware import SessionMiddleware as DjangoSessionMiddleware
 from django.utils.cache import patch_vary_headers
@@ -12,9 +12,12 @@ from django.utils.http import http_date
 
 from webapp.outage import try_again
 from webapp.sessions.connection import SessionsUnavailable
-from webapp.sessions.store import SessionStore
 
-ENDED = "The session was ended before the request was: its user may have signed out in another one."
+# Django's words, for which its users may look.
+ENDED = (
+    "The request's session was deleted before the request completed. "
+    "The user may have logged out in a concurrent request, for example."
+)
 
 log = logging.getLogger(__name__)
 
@@ -30,13 +33,13 @@ class SessionMiddleware(DjangoSessionMiddleware):
         request.session.user_agent = request.META.get("HTTP_USER_AGENT", "")
 
     def process_response(self, request, response):
-        if not isinstance(getattr(request, "session", None), SessionStore):
+        if not isinstance(getattr(request, "session", None), SessionBase):
             return response
         saving = must_save(request, response)
         try:
             if saving:
                 request.session.save()
-            elif request.session.seen_long_ago:
+            elif getattr(request.session, "seen_long_ago", False):  # another engine has none
                 request.session.note_seen()
         except (UpdateError, SessionsUnavailable) as error:
             if (failure := answer_to(error, saving)) is not None:
@@ -45,13 +48,13 @@ class SessionMiddleware(DjangoSessionMiddleware):
 
     async def aprocess_response(self, request, response):
         """As process_response."""
-        if not isinstance(getattr(request, "session", None), SessionStore):
+        if not isinstance(getattr(request, "session", None), SessionBase):
             return response
         saving = must_save(request, response)
         try:
             if saving:
                 await request.session.asave()
-            elif request.session.seen_long_ago:
+            elif getattr(request.session, "seen_long_ago", False):
                 await request.session.anote_seen()
         except (UpdateError, SessionsUnavailable) as error:
             if (failure := answer_to(error, saving)) is not None:
