@@ -147,7 +147,7 @@ def test_without_redis_links_are_followed_and_the_clicks_wait_in_mysql(browser, 
     here = settings.ENVIRONMENT
     no_redis()
     for address in ("192.0.2.1", "192.0.2.1", "192.0.2.2"):
-        assert browser.get(short(link), headers={"X-Forwarded-For": address})["Location"] == TARGET
+        assert browser.get(short(link), REMOTE_ADDR=address)["Location"] == TARGET
     assert LateClick.objects.count() == 3
     assert browser.get("/l/zzzzzzzzzz").status_code == 404
 

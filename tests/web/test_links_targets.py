@@ -4,7 +4,7 @@ import pytest
 
 from webapp.links import slugs
 from webapp.links.targets import LENGTH, WrongTarget, checked
-from webapp.links.visits import FAMILIES, address_of, family_of
+from webapp.links.visits import FAMILIES, family_of, visit_of
 
 OURS = ["hydra.example.org", "192.0.2.7"]
 
@@ -122,14 +122,16 @@ def test_pages_are_counted_by_family(referrer, family):
     assert family in FAMILIES
 
 
-@pytest.mark.parametrize(
-    ("told", "address"),
-    [
-        ({"REMOTE_ADDR": "198.51.100.1"}, "198.51.100.1"),
-        ({"REMOTE_ADDR": "198.51.100.1", "HTTP_X_FORWARDED_FOR": "203.0.113.9"}, "198.51.100.1"),
-        ({"REMOTE_ADDR": "", "HTTP_X_FORWARDED_FOR": "10.0.0.1, 203.0.113.9"}, "203.0.113.9"),
-        ({"REMOTE_ADDR": "127.0.0.1"}, "127.0.0.1"),
-    ],
-)
-def test_a_visitor_cannot_choose_his_address(told, address):
-    assert address_of(told) == address
+def test_a_visitor_is_his_address_and_his_browser_and_neither_is_kept(rf):
+    def visitor(address, browser):
+        return visit_of(rf.get("/", REMOTE_ADDR=address, HTTP_USER_AGENT=browser)).visitor
+
+    assert visitor("198.51.100.1", "one") == visitor("198.51.100.1", "one")
+    assert len({visitor("198.51.100.1", "one"), visitor("198.51.100.2", "one"), visitor("198.51.100.1", "two")}) == 3
+    assert len(visitor("198.51.100.1", "\udcff" * 5000)) == 32
+
+
+def test_a_visitor_does_not_choose_his_address(rf, settings):
+    settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update={"trusted_proxies": 1})
+    told = [rf.get("/", HTTP_X_FORWARDED_FOR=f"{made_up}, 203.0.113.9") for made_up in ("10.0.0.1", "10.0.0.2")]
+    assert len({visit_of(request).visitor for request in told}) == 1

@@ -1,5 +1,8 @@
 """A short cut for short links: past sessions, tokens, users and messages, none of which they need."""
 
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
+from django.urls import ResolverMatch
+
 from webapp.links.following import follow
 from webapp.links.slugs import SLUG
 
@@ -12,11 +15,30 @@ class LinksMiddleware:
     The same address is in the URLconf, for `reverse`. What can be nobody's slug goes the long way to the 404 page.
     """
 
+    sync_capable = async_capable = True
+
     def __init__(self, get_response):
         self.get_response = get_response
+        if iscoroutinefunction(get_response):
+            markcoroutinefunction(self)
 
     def __call__(self, request):
-        path = request.path_info
-        if path.startswith(PREFIX) and SLUG.fullmatch(path, len(PREFIX)):
-            return follow(request, path[len(PREFIX) :])
-        return self.get_response(request)
+        if iscoroutinefunction(self):
+            return self.acall(request)
+        slug = slug_of(request)
+        return follow(request, slug) if slug else self.get_response(request)
+
+    async def acall(self, request):
+        """As a call, within an event loop; a link is followed in a thread."""
+        slug = slug_of(request)
+        return await (sync_to_async(follow)(request, slug) if slug else self.get_response(request))
+
+
+def slug_of(request) -> str | None:
+    """The slug that is asked for. The request is told where it arrived, for the log and the metrics."""
+    path = request.path_info
+    if not path.startswith(PREFIX) or not SLUG.fullmatch(path, len(PREFIX)):
+        return None
+    slug = path[len(PREFIX) :]
+    request.resolver_match = ResolverMatch(follow, (), {"slug": slug}, "follow", route="l/<slug>")
+    return slug

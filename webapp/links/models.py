@@ -60,7 +60,7 @@ class Link(models.Model):
     @property
     def entry(self) -> str:
         """The link as Redis remembers it; a disabled one has ended long ago."""
-        ends = 1 if self.disabled else int(self.ends.timestamp()) if self.ends else 0
+        ends = 1 if self.disabled else max(1, int(self.ends.timestamp())) if self.ends else 0
         return f"{self.pk} {ends} {self.target}"
 
     def change(self, *, ends: datetime | None, disabled: bool) -> None:

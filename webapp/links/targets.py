@@ -54,18 +54,16 @@ def checked(typed: str, our_hosts: list[str]) -> str:
 
 def checked_host(host: str, our_hosts: list[str]) -> str:
     """The host in ASCII and small letters, in brackets if it is an IPv6 address. Raises WrongTarget."""
-    if ":" in host:
-        refuse_private(address_of(ipaddress.IPv6Address, host))
-        name = f"[{host}]"
-    else:
-        name = ascii_name(host)
-        labels = name.rstrip(".").split(".")
-        if NUMBER.fullmatch(labels[-1]):
-            refuse_private(address_of(as_browsers_read, name.rstrip(".")))
-        elif len(labels) == 1 or labels[-1] in HERE_ONLY:
-            raise WrongTarget(f"{name} is a name of some private network; only public addresses can be linked to.")
+    name = f"[{host}]" if ":" in host else ascii_name(host)
     if validate_host(name.rstrip("."), our_hosts):
         raise WrongTarget("This leads back here; link to the page itself, not to one of our own addresses.")
+    last = name.rstrip(".").rpartition(".")[2]
+    if ":" in host:
+        refuse_private(address_of(ipaddress.IPv6Address, host))
+    elif NUMBER.fullmatch(last):
+        refuse_private(address_of(as_browsers_read, name.rstrip(".")))
+    elif last == name.rstrip(".") or last in HERE_ONLY:
+        raise WrongTarget(f"{name} is a name of some private network; only public addresses can be linked to.")
     return name
 
 

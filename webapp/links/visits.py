@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
+from webapp.limits.addresses import client_address
+
 DIRECT = "Direct"
 OTHER = "Other sites"
 
@@ -47,18 +49,9 @@ class Visit:
 def visit_of(request) -> Visit:
     """What a request tells. The visitor is his address and his browser; neither is kept, nor can it be had back."""
     meta = request.META
-    who = f"{address_of(meta)} {meta.get('HTTP_USER_AGENT', '')}"
+    who = f"{client_address(request)} {meta.get('HTTP_USER_AGENT', '')}"
     digest = hashlib.blake2b(who.encode(errors="replace"), key=digest_key(settings.SECRET_KEY), digest_size=16)
     return Visit(digest.hexdigest(), family_of(meta.get("HTTP_REFERER", "")))
-
-
-def address_of(meta) -> str:
-    """The visitor's address. X-Forwarded-For counts only from a proxy on this machine, and of it the last entry:
-    that one the proxy wrote, all before it the visitor."""
-    peer = meta.get("REMOTE_ADDR", "")
-    if peer in ("", "127.0.0.1", "::1"):
-        return meta.get("HTTP_X_FORWARDED_FOR", peer).rpartition(",")[2].strip()
-    return peer
 
 
 def family_of(referrer: str) -> str:
