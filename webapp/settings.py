@@ -25,6 +25,7 @@ INSTALLED_APPS = [
     "webapp.health",
     "webapp.sessions",
     "webapp.links",
+    "webapp.api",
 ]
 
 MIDDLEWARE = [
@@ -33,6 +34,7 @@ MIDDLEWARE = [
     # Before the checks of host and scheme: a load balancer asks by address and without TLS.
     "webapp.health.middleware.HealthMiddleware",
     "webapp.headers.HeadersMiddleware",
+    "webapp.api.middleware.ProblemMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "webapp.links.middleware.LinksMiddleware",
     "webapp.outage.OutageMiddleware",

@@ -3,6 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path, re_path
 
+from webapp.api.service import api
 from webapp.health.views import home
 from webapp.links.following import follow
 from webapp.links.slugs import SLUG
@@ -21,5 +22,6 @@ urlpatterns = [
     path("links/", include("webapp.links.urls")),
     re_path(rf"^l/(?P<slug>{SLUG.pattern})$", follow, name="follow"),
     path("sessions/", sessions, name="sessions"),
+    path("api/v1/", api.urls),
     path("admin/", admin.site.urls),
 ]
