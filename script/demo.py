@@ -36,7 +36,7 @@ def without_machines():
     missing = [] if daemon.running(place) else probe.missing(place)
     if not missing:
         return ()
-    from plain import check
+    from processes import check
 
     if "--said" not in sys.argv:
         say(f"{probe.sentence(missing).rstrip('.')}; for now it goes on without machines.")

@@ -3,8 +3,6 @@
 import hashlib
 import json
 import os
-import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +12,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
+from processes import any_free, is_free, manage, plain_environment, program, redis_configuration
 from visit import Browser
 
 from fabfile import cloudwatch, database, domains, redis, schema, stages, vault
@@ -26,26 +25,8 @@ from fabfile.localcloud.place import Place
 from fabfile.localcloud.plain import Program, folder
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = {
-    "mariadbd": "mariadb-server-core",
-    "mariadb-install-db": "mariadb-server-core",
-    "mariadb": "mariadb-client-core",
-    "redis-server": "redis-server",
-}
-PATH = os.environ.get("PATH", os.defpath) + ":/usr/local/sbin:/usr/sbin:/sbin"
 PATIENCE = 60  # seconds a server may take to answer
 LOOK = 0.1
-
-
-def check(path=PATH):
-    """End with one sentence if a server's program is not installed; nothing has been changed by then."""
-    lacks = [name for name in PACKAGES if not shutil.which(name, path=path)]
-    if lacks:
-        packages = " ".join(sorted({PACKAGES[name] for name in lacks}))
-        sys.exit(
-            f"Without machines the demo needs {', '.join(lacks)} on this one: "
-            f"run `apt-get install {packages}` as root, and script/demo again."
-        )
 
 
 def story(fab, say, demo_account):
@@ -145,14 +126,11 @@ class Here:
         """Redis as the resource RedisServer sets it up, but with its files in a folder instead of on a volume."""
         want = self.stage.of(redis.RedisServer)[0]
         at = folder(self.place, "redis", make=True)
-        text = redis.CONFIGURATION.replace("{folder}", str(at)).replace("{memory}", str(want.memory))
-        # The last of two lines that say the same counts. A title would hide who started it.
-        text += f"bind 127.0.0.1\nport {self.port('redis')}\nsupervised no\nset-proc-title no\n"
-        told = Template(text, password=vault.secret(self.world, want.secret)).reveal()
+        told = redis_configuration(at, want.memory, self.port("redis"), vault.secret(self.world, want.secret))
         write_private(at / "redis.conf", told)
-        words = (shutil.which("redis-server", path=PATH), str(at / "redis.conf"))
-        program = Program(self.place, "redis", words, plain_environment(), digest(told))
-        bring_up(program, lambda: self.redis.ping(), f"127.0.0.1:{self.port('redis')}, its files in {at}")
+        words = (program("redis-server"), str(at / "redis.conf"))
+        server = Program(self.place, "redis", words, plain_environment(), digest(told))
+        bring_up(server, lambda: self.redis.ping(), f"127.0.0.1:{self.port('redis')}, its files in {at}")
 
     @property
     def redis(self):
@@ -172,6 +150,7 @@ class Here:
         if not program.as_wanted:
             for words in ("collectstatic", "--noinput", "-v0"), ("migrate", "--noinput"):
                 manage(environment, words)
+                print(f"  manage.py {words[0]} is done", flush=True)
         bring_up(program, lambda: self.is_healthy(program), f"{self.url}, release {release.id}")
         print("  without an instance there is no instance role: the application signs with the local cloud's own key")
 
@@ -279,37 +258,6 @@ def answered(question):
         return question()
     except (OSError, Unanswered):
         return False
-
-
-def manage(environment, words):
-    """One of Django's own commands, with the application's settings; it ends with us."""
-    argv = ["setpriv", "--pdeathsig", "TERM", sys.executable, str(ROOT / "webapp/manage.py"), *words]
-    done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode:
-        sys.exit(f"manage.py {words[0]} did not succeed: {(done.stderr or done.stdout).strip()[-800:]}")
-    print(f"  manage.py {words[0]} is done", flush=True)
-
-
-def plain_environment():
-    """What any program needs; nothing of the user's AWS settings gets into the application."""
-    kept = {key: os.environ[key] for key in ("HOME", "TMPDIR") if key in os.environ}
-    return {"PATH": PATH, "LC_ALL": "C.UTF-8", **kept}
-
-
-def is_free(port):
-    with socket.socket() as one:
-        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            one.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
-
-
-def any_free():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
 
 
 def digest(text):

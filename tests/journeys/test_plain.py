@@ -182,7 +182,7 @@ def test_a_port_that_is_taken_is_said_so():
 
 
 def test_a_server_that_is_not_installed_is_named_with_its_package(tmp_path):
-    code = f"import plain; plain.check({str(tmp_path)!r})"
+    code = f"import processes; processes.check({str(tmp_path)!r})"
     environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'script'}"}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 1
