@@ -10,7 +10,7 @@ from django.http import HttpResponse
 from redis.exceptions import RedisError
 
 from tests.web.conftest import Browser
-from webapp.sessions.connection import LIMIT, SessionsUnavailable, connection, door, pool
+from webapp.sessions.connection import LIMIT, OTHERS, SessionsUnavailable, connection, door
 from webapp.sessions.middleware import SessionMiddleware
 from webapp.sessions.store import SessionStore
 from webapp.users.models import User
@@ -160,11 +160,11 @@ def test_an_error_of_redis_is_an_outage_too(stored):
 
 
 def test_connections_that_redis_closed_are_opened_again_unnoticed(stored):
-    idle = [pool().get_connection() for _ in range(LIMIT)]
+    idle = [door().pool.get_connection() for _ in range(LIMIT)]
     for each in idle:
         each.connect()
     for each in idle:
-        pool().release(each)
+        door().pool.release(each)
     # Each must be found closed and still answer.
     for client in connection().client_list():
         connection().client_kill_filter(_id=client["id"], skipme=True)
@@ -200,18 +200,51 @@ def test_more_threads_than_connections_share_them(stored):
         thread.join()
     assert seen == ["apple"] * 80 * LIMIT
     names = [client["name"] for client in connection().client_list()]
-    assert names.count("hydra-web") <= LIMIT
+    assert names.count("hydra-web") <= LIMIT + OTHERS
 
 
 def test_a_thread_for_which_no_connection_comes_free_is_told_so(stored):
-    taken = [pool().get_connection() for _ in range(LIMIT)]
+    taken = [door().pool.get_connection() for _ in range(LIMIT)]
     try:
         with pytest.raises(SessionsUnavailable, match="all connections"):
             SessionStore(stored.session_key).load()
     finally:
         for each in taken:
-            pool().release(each)
+            door().pool.release(each)
     assert SessionStore(stored.session_key)["fruit"] == "apple"
+
+
+class Enough(BaseException):
+    """As a worker ends a request that takes too long."""
+
+
+def test_whoever_is_interrupted_leaves_his_answer_to_nobody(stored):
+    def interrupt(*_):
+        raise Enough
+
+    others = SessionStore()
+    others["fruit"] = "pear"
+    others.save()
+    usual = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        connection().client_pause(200)
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        with pytest.raises(Enough):
+            SessionStore(others.session_key).load()
+    finally:
+        signal.signal(signal.SIGALRM, usual)
+    assert [SessionStore(each.session_key)["fruit"] for each in (stored, others) * 3] == ["apple", "pear"] * 3
+
+
+@pytest.mark.parametrize("kind", [Enough, RuntimeError])
+def test_nor_does_he_between_asking_and_reading(stored, monkeypatch, kind):
+    connected = door().pool.get_connection()
+    door().pool.release(connected)
+    with monkeypatch.context() as patch:
+        patch.setattr(connected, "read_response", lambda **_: (_ for _ in ()).throw(kind))
+        with pytest.raises(kind):
+            SessionStore(stored.session_key).load()
+    assert SessionStore().exists("nobody's key") is False
 
 
 def test_a_request_without_a_cookie_that_writes_nothing_asks_redis_nothing(rf, outage):
@@ -227,12 +260,12 @@ def test_a_request_without_a_cookie_that_writes_nothing_asks_redis_nothing(rf, o
 
 
 def test_a_child_of_a_fork_has_connections_of_its_own(stored):
-    ours = pool()
+    ours = door()
     child = os.fork()
     if not child:
         code = 1
         try:
-            code = int(not (pool() is not ours and SessionStore(stored.session_key)["fruit"] == "apple"))
+            code = int(not (door() is not ours and SessionStore(stored.session_key)["fruit"] == "apple"))
         finally:
             os._exit(code)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

@@ -1,4 +1,4 @@
-"""The one pool of Redis connections of a process."""
+"""How a process reaches Redis: the connections of its sessions, and a client for all else."""
 
 import functools
 import os
@@ -7,19 +7,20 @@ import time
 
 from django.conf import settings
 from hiredis import pack_command
-from redis import ConnectionPool, Redis
+from redis import BlockingConnectionPool, ConnectionPool, Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import MaxConnectionsError, NoScriptError, RedisError
+from redis.exceptions import MaxConnectionsError, NoScriptError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
 from webapp.sessions.scripts import in_full
 
 TIMEOUT = 0.4  # seconds, to connect and for each answer: a page must not hang on a server that does
-LIMIT = (
-    6  # connections of a process, beside the one of each event loop; a thread needs one for a fraction of a millisecond
-)
+# Connections of a process, beside the one of each event loop: for sessions, and for all else. A thread needs one for
+# moments only.
+LIMIT = 5
+OTHERS = 4
 
 
 class SessionsUnavailable(Exception):
@@ -29,8 +30,9 @@ class SessionsUnavailable(Exception):
 class Pool(ConnectionPool):
     """Connections that threads share: the one used last first, never more than LIMIT, each opened when first needed.
 
-    redis-py's own pools ask the kernel at every loan whether the connection still lives, which costs more than the
-    command. Here that is found out by using it: whoever finds it closed opens it again.
+    redis-py's own pools ask the kernel at every loan whether the connection still lives and whether an answer nobody
+    took is waiting on it, which costs more than the command. Here the first is found out by using it, and the second
+    cannot be: only Door lends connections, and gives none back that it did not read to the end.
     """
 
     def __init__(self, **how):
@@ -112,6 +114,13 @@ class Door:
             connection = self.pool.get_connection()
             try:
                 answer = self._converse(connection, command)
+            except ResponseError:  # an answer, and a whole one
+                raise
+            except BaseException:
+                # The answer may still be on its way. The next to use this connection would take it for his own, and
+                # with it somebody else's session.
+                connection.disconnect()
+                raise
             finally:
                 self.pool.release(connection)
         except (RedisTimeoutError, MaxConnectionsError) as error:
@@ -148,28 +157,29 @@ def address() -> dict:
     }
 
 
-@functools.cache
-def pool() -> Pool:
-    """The pool of this process."""
-    return Pool.from_url(
-        **address(),
-        protocol=2,
-        socket_connect_timeout=TIMEOUT,
-        socket_timeout=TIMEOUT,
-        retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
-    )
+def patience() -> dict:
+    """How long to wait and how often to try, in the words of redis-py; and RESP2, in which Redis says only answers."""
+    return {
+        "protocol": 2,
+        "socket_connect_timeout": TIMEOUT,
+        "socket_timeout": TIMEOUT,
+        "retry": Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
+    }
 
 
 @functools.cache
 def door() -> Door:
     """What the sessions of this process go through."""
-    return Door(pool())
+    return Door(Pool.from_url(**address(), **patience()))
 
 
 @functools.cache
 def connection() -> Redis:
-    """A client for all that is no session, on the same connections. Threads may share it."""
-    return Redis(connection_pool=pool())
+    """A client for all that is no session. Threads may share it."""
+    # Called so that the pool is the client's own, which closes it.
+    return Redis.from_pool(
+        BlockingConnectionPool.from_url(**address(), **patience(), max_connections=OTHERS, timeout=TIMEOUT)
+    )
 
 
 def ask(command: tuple):
@@ -179,7 +189,7 @@ def ask(command: tuple):
 
 def forget() -> None:
     """Use none of the connections made so far again."""
-    for each in (connection, door, pool):
+    for each in (connection, door):
         each.cache_clear()
 
 
