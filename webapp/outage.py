@@ -32,7 +32,7 @@ def store_away(error: BaseException) -> str | None:
 def try_again(store: str, error: BaseException) -> HttpResponse:
     """The 503 page. It is rendered without the request, whose user and session may be what cannot be had."""
     note_outage(store, error)
-    return answer_later(HttpResponse(render_to_string("503.html")))
+    return answer_later(HttpResponse(render_to_string("503.html", {"store": store})))
 
 
 def note_outage(store: str, error: BaseException) -> None:

@@ -2,8 +2,10 @@
 
 import time
 from collections.abc import Callable
+from datetime import timedelta
 
 from django.db import connection
+from django.utils import timezone
 from redis.exceptions import RedisError
 
 from webapp.outage import note_outage, store_away
@@ -29,9 +31,9 @@ def where_from(request) -> list[dict]:
     """
     user = request.user
     return [
-        told("Redis", "Sessions, and what changes with every click", lambda: from_redis(request)),
-        told("MySQL", "Relational data: what other tables point to", lambda: from_mysql(user)),
-        told("SimpleDB", "Accounts: who may sign in", lambda: from_simpledb(user)),
+        told("Redis", "Sessions, and counters", lambda: from_redis(request)),
+        told("MySQL", "Relational data", lambda: from_mysql(user)),
+        told("SimpleDB", "Accounts", lambda: from_simpledb(user)),
     ]
 
 
@@ -59,7 +61,7 @@ def from_redis(request) -> list[tuple]:
         raise SessionsUnavailable(str(error)) from error
     return [
         ("Session", Identifier(f"{key[:24]}…")),
-        ("Ends in", f"{seconds:,} seconds"),
+        ("Ends", timezone.now() + timedelta(seconds=seconds)),
         ("Your visits", visits),
     ]
 
