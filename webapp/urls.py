@@ -4,11 +4,12 @@ from django.contrib import admin
 from django.urls import include, path, re_path
 
 from webapp.api.service import api
+from webapp.api.views import documentation, tokens
 from webapp.health.views import home
 from webapp.links.following import follow
 from webapp.links.slugs import SLUG
 from webapp.sessions.views import sessions
-from webapp.users.views import AskReset, ChangePassword, Reset, ResetAsked, SignIn, SignOut, SignUp
+from webapp.users.views import AskReset, ChangePassword, DeleteAccount, Reset, ResetAsked, SignIn, SignOut, SignUp
 
 urlpatterns = [
     path("", home, name="home"),
@@ -22,6 +23,9 @@ urlpatterns = [
     path("links/", include("webapp.links.urls")),
     re_path(rf"^l/(?P<slug>{SLUG.pattern})$", follow, name="follow"),
     path("sessions/", sessions, name="sessions"),
+    path("account/delete/", DeleteAccount.as_view(), name="delete-account"),
+    path("tokens/", tokens, name="api-tokens"),
+    path("api/", documentation, name="api"),
     path("api/v1/", api.urls),
     path("admin/", admin.site.urls),
 ]

@@ -1,4 +1,4 @@
-"""The forms for signing up, for a new and for a forgotten password; Django has the one for signing in."""
+"""The forms for signing up, for a new and a forgotten password, for the end; Django has the one for signing in."""
 
 from django import forms
 from django.conf import settings
@@ -70,6 +70,30 @@ class ChangePasswordForm(PasswordChangeForm):
         if not confirmed(self.request, self.user, old_password):
             raise forms.ValidationError(self.error_messages["password_incorrect"], code="password_incorrect")
         return old_password
+
+
+class DeleteForm(forms.Form):
+    """The password, asked for again before the account goes; tries are counted."""
+
+    password = forms.CharField(
+        label="Password",
+        strip=False,
+        max_length=4096,
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
+        help_text="To be sure that it is you.",
+    )
+
+    def __init__(self, *args, request, **kwargs):
+        self.request = request
+        super().__init__(*args, **kwargs)
+
+    @sensitive_variables()
+    def clean_password(self):
+        """The password, if it is that."""
+        password = self.cleaned_data["password"]
+        if not confirmed(self.request, self.request.user, password):
+            raise forms.ValidationError("That is not your password.")
+        return password
 
 
 class ResetForm(PasswordResetForm):

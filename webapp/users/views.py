@@ -3,8 +3,10 @@
 from contextlib import nullcontext
 
 from django.contrib import messages
-from django.contrib.auth import login
+from django.contrib.auth import login, logout
 from django.contrib.auth import views as django_views
+from django.contrib.auth.mixins import LoginRequiredMixin
+from django.db import transaction
 from django.forms import PasswordInput
 from django.shortcuts import redirect
 from django.urls import reverse_lazy
@@ -17,7 +19,8 @@ from webapp.limits.errors import TooManyAttempts
 from webapp.limits.middleware import later
 from webapp.limits.rules import RESET, SIGN_IN, SIGN_UP
 from webapp.outage import answer_later, note_outage, store_away
-from webapp.users.forms import ChangePasswordForm, ResetForm, SignUpForm
+from webapp.users.deletion import belongings
+from webapp.users.forms import ChangePasswordForm, DeleteForm, ResetForm, SignUpForm
 from webapp.users.store import Changed
 from webapp.users.tokens import reset_tokens
 
@@ -118,6 +121,31 @@ class ChangePassword(Patient, django_views.PasswordChangeView):
             return self.form_invalid(form)
         messages.success(self.request, "Your password is changed. All your other sessions have ended.")
         return response
+
+
+@method_decorator([never_cache, sensitive_post_parameters()], name="dispatch")
+class DeleteAccount(LoginRequiredMixin, Patient, FormView):
+    """Ends an account for ever, once its owner has said his password again."""
+
+    form_class = DeleteForm
+    template_name = "users/delete_account.html"
+
+    def get_form_kwargs(self):
+        return super().get_form_kwargs() | {"request": self.request}
+
+    def get_context_data(self, **context):
+        return super().get_context_data(going=belongings(self.request.user), **context)
+
+    def form_valid(self, form):
+        try:
+            with transaction.atomic():
+                self.request.user.delete()
+        except Changed:
+            form.add_error(None, CHANGED)
+            return self.form_invalid(form)
+        logout(self.request)
+        messages.success(self.request, "Your account is deleted.")
+        return redirect("home")
 
 
 class AskReset(Patient, django_views.PasswordResetView):
