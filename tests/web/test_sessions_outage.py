@@ -148,6 +148,17 @@ def test_a_redis_that_is_away_is_an_error_and_not_an_empty_session(stored, outag
         SessionStore(stored.session_key).load()
 
 
+def test_a_session_whose_key_could_not_be_changed_has_the_old_one(stored, outage):
+    key = stored.session_key
+    outage("down")
+    with pytest.raises(SessionsUnavailable):
+        stored.cycle_key()
+    assert stored.session_key == key
+    outage.over()
+    stored.cycle_key()
+    assert SessionStore(stored.session_key)["fruit"] == "apple"
+
+
 def test_an_error_of_redis_is_an_outage_too(stored):
     stored["fruit"] = "pear"
     connection().config_set("maxmemory", "1mb")

@@ -215,18 +215,17 @@ class SessionStore(SessionBase):
         old = self.session_key
         if old is None:
             return (yield from self._creating())
-        self._session_key = new_key()
+        fresh = new_key()
         for _ in range(ATTEMPTS):
             seconds = max(1, int(self.get_expiry_age()))
             value, owner = form.encode(self._session_cache), owner_of(self._session_cache)
-            keys = [redis_key(self.session_key), redis_key(old)] + ([index_key(owner)] if owner else [])
-            about = (handle(self.session_key), device(self.user_agent), handle(old))
+            keys = [redis_key(fresh), redis_key(old)] + ([index_key(owner)] if owner else [])
+            about = (handle(fresh), device(self.user_agent), handle(old))
             answer = yield "EVALSHA", CYCLE, len(keys), *keys, self._known_version(), value, seconds, *about
             if answer == 1:
-                self._stored, self._owner, self.modified = value, owner, True
+                self._session_key, self._stored, self._owner, self.modified = fresh, value, owner, True
                 return
             if answer == 0 and owner:
-                self._session_key = old
                 raise SessionEnded("The session was ended while its key was changed.")
             if answer == 0:  # nobody was signed in: what it held may live on
                 return (yield from self._creating())
@@ -258,7 +257,7 @@ class SessionStore(SessionBase):
         loaded, theirs = form.decode(self._stored), form.decode(newer)
         ours = form.decode(form.encode(self._session_cache))  # as it would be read again: tuples are lists
         self._session_cache = form.merge(loaded, ours, theirs)
-        self._stored = newer
+        self._stored, self._owner = newer, owner_of(theirs)
 
 
 def owner_of(data: dict) -> str | None:

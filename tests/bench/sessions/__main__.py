@@ -3,7 +3,8 @@
 Needs tests/bench/sessions/requirements.txt. Redis and MariaDB are started for the run, on loopback. The engines take
 turns within each round, so that a busy machine is busy for all of them alike; printed is the median over the rounds of
 the client process's own CPU, in microseconds for one act, which what else runs here disturbs least, and the median rate
-by the clock. Then the aims, the memory of a session, and how many connections 200 requests open under ASGI.
+by the clock. Then the aims, the memory of a session, how many connections 200 requests open under ASGI, what is lost
+when requests of one session race, and how long a hung Redis is waited for.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
-from tests.web.servers import Servers  # noqa: E402
+from tests.web.servers import Servers
 
 SIZES = (1, 20, 200)
 ACTS = {"load": 400, "load+save": 200, "async load": 200, "async load+save": 100}  # how often in one turn
@@ -102,6 +103,7 @@ def main(rounds: int = 15):
         from tests.bench.sessions.connections import show_connections
         from tests.bench.sessions.engines import ENGINES
         from tests.bench.sessions.memory import show_memory
+        from tests.bench.sessions.races import show_outage, show_races
 
         call_command("migrate", verbosity=0)
         print(f"Python {sys.version.split()[0]}, Django {django.__version__}, {rounds} rounds, load {os.getloadavg()}")
@@ -109,6 +111,8 @@ def main(rounds: int = 15):
         show_aims(results)
         show_memory(SIZES)
         show_connections(servers)
+        show_races()
+        show_outage(servers)
     finally:
         servers.stop()
 

@@ -36,4 +36,4 @@ def used(engine, keys, owner=None):
         session.save()
     else:
         engine.new(data(keys))
-    return sum(redis.memory_usage(key, samples=0) for key in redis.keys())
+    return sum(redis.memory_usage(key, samples=0) for key in redis.keys("*"))
