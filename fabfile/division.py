@@ -82,9 +82,10 @@ def say_plan(found, target, json):
 
 def operators(stage, pace):
     """The stage's user store for work in bulk: more patient than a web page, and told of every 503."""
-    from .domains import accounts
+    from .domains import accounts, bulk_client
 
-    return accounts(stage, attempts=30, patience=120.0, busy=pace.slower)
+    stage.open()
+    return accounts(stage, bulk_client(stage), attempts=30, patience=120.0, busy=pace.slower)
 
 
 def number(text, name, least, most):

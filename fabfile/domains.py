@@ -15,6 +15,15 @@ from .engine.steps import Call
 GONE = ("NoSuchDomain",)
 SAMPLE = 20  # items of a domain that tell by how many shards they lie: for another number half of them would not fit
 AT_ONCE = 8  # domains asked side by side
+# For work in bulk: no retries below those of the store's own calls, which see each 503, and no attempt that outlasts
+# what the shard map waits for. SimpleDB may take five seconds to count.
+BULK = {
+    "retries": {"total_max_attempts": 1},
+    "connect_timeout": 2,
+    "read_timeout": 10,
+    "max_pool_connections": 64,
+    "user_agent": "Hydra",
+}
 
 
 @dataclass(frozen=True)
@@ -156,6 +165,11 @@ def accounts(stage, client=None, **calls):
     if count is None:
         list(want.plan(seen))  # which says why not
     return AccountStore(client or stage.world.client("sdb"), want.name, count, **calls)
+
+
+def bulk_client(stage):
+    """A SimpleDB client for many calls at once, which are tried again by whoever makes them."""
+    return stage.world.client("sdb", **BULK)
 
 
 @contextmanager

@@ -8,15 +8,12 @@ from pathlib import Path
 from fabric import task
 from invoke.exceptions import Exit
 
-from .domains import accounts, plainly, sentence
+from .domains import accounts, bulk_client, plainly, sentence
 from .engine import show as screen
 from .engine.bar import Bar
 from .engine.errors import Failure, Refusal
 from .engine.stage import alone, aside, stage_of
 
-MOST_CONNECTIONS = 64
-# No retries below those of the store's own calls, which see each 503. SimpleDB may take five seconds to count.
-CLIENT = {"retries": {"total_max_attempts": 1}, "connect_timeout": 2, "read_timeout": 10, "user_agent": "Hydra"}
 AT_ONCE = 8  # domains restored side by side
 INTERRUPTED = 130
 
@@ -211,7 +208,7 @@ def side_by_side(stage, s3, found, names, quiet):
     from webapp.users.bulk.restoring import Restoring
     from webapp.users.calls import Calls
 
-    calls = Calls(stage.world.client("sdb", max_pool_connections=MOST_CONNECTIONS, **CLIENT))
+    calls = Calls(bulk_client(stage))
     done, total = dict.fromkeys(found, 0), sum(it.items for it in found)
     with Bar(quiet=quiet, out=sys.stderr) as bar, ThreadPoolExecutor(AT_ONCE) as pool:
 
@@ -228,7 +225,7 @@ def side_by_side(stage, s3, found, names, quiet):
 def at_full_speed(stage):
     """The stage's user store with as many connections as shards may be worked on at once."""
     stage.open()
-    return accounts(stage, stage.world.client("sdb", max_pool_connections=MOST_CONNECTIONS, **CLIENT))
+    return accounts(stage, bulk_client(stage))
 
 
 @contextmanager

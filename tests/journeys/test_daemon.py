@@ -41,7 +41,7 @@ def test_a_killed_daemon_is_started_by_the_next_command_and_finds_all_again(ada,
     told = ada.fab("local ec2.list --json")
     assert json.loads(told.out) == before and "starting the local cloud" in told.err
     assert account in ada.fab(f"local sdb.find {account}").out
-    assert "0 will change, 0 may change, 32 as wanted" in ada.fab("local plan").out
+    assert "0 will change, 0 may change, 33 as wanted" in ada.fab("local plan").out
     assert answers(ada)
 
 
@@ -55,7 +55,7 @@ def test_stopped_and_started_the_machines_boot_and_the_application_answers(ada, 
     assert account in ada.fab(f"local sdb.find {account}").out
     said = ada.inside(ada.machines()[0]["InstanceId"])
     assert said("findmnt -no TARGET -T /volume/redis") == "/volume"
-    assert "0 will change, 0 may change, 32 as wanted" in ada.fab("local plan").out
+    assert "0 will change, 0 may change, 33 as wanted" in ada.fab("local plan").out
 
 
 def test_an_endpoint_that_is_not_on_this_machine_is_refused(ada):

@@ -84,7 +84,7 @@ def test_what_is_built_asks_for_nothing_more(ada):
         told = ada.fab(f"local {line}")
         assert "✓" not in told.out and "✗" not in told.out, told.out
     steps = json.loads(ada.fab("local plan --json").out)
-    assert {row["state"] for row in steps} == {"no"} and len(steps) == 32
+    assert {row["state"] for row in steps} == {"no"} and len(steps) == 33
     assert all(row.startswith("in place") for row in ada.fab("local status").out.splitlines())
 
 

@@ -47,7 +47,7 @@ def slots(records: Records, at_once: int = AT_ONCE) -> Iterator[tuple[str, Slot]
         finally:
             give(None)
 
-    with ThreadPoolExecutor(at_once) as pool:
+    with ThreadPoolExecutor(at_once, thread_name_prefix="shard") as pool:
         reading = [pool.submit(read, number) for number in numbers]
         open_, failure = len(reading), None
         try:
