@@ -15,7 +15,7 @@ from .engine.operations import Absent, Command, Directory, File, Link, Package, 
 from .engine.plan import Seen
 from .engine.stage import HostResource, differing, make, stage_of
 from .engine.steps import Script, Unknown, Upload
-from .serving import HEALTHY, HEALTHY_NOW, HOME, KEPT, MANAGE, REDIRECT, SITE, SOCKET, SWEEP, TLS, UNIT
+from .serving import HEALTHY, HEALTHY_NOW, HOME, KEPT, MANAGE, REDIRECT, ROLLER, SITE, SOCKET, SWEEP, TLS, UNIT
 
 ROOT = Path(__file__).resolve().parent.parent
 CREDENTIALS = "/etc/hydra/credentials"
@@ -127,6 +127,7 @@ class Release:
 
     def teardown(self, seen):
         away = (
+            Service("hydra-links", enabled=False, active=False),
             Service("hydra-web", enabled=False, active=False),
             Service("hydra-web.socket", enabled=False, active=False),
         )
@@ -156,16 +157,10 @@ class Release:
             Link(f"{HOME}/current", self.folder),
             File("/etc/systemd/system/hydra-web.socket", SOCKET),
             File("/etc/systemd/system/hydra-web.service", self.unit()),
+            File("/etc/systemd/system/hydra-links.service", self.unit(ROLLER)),
             Service("hydra-web.socket"),
-            Service(
-                "hydra-web",
-                restart_for=(
-                    f"{HOME}/current",
-                    "/etc/hydra/web.env",
-                    "/etc/systemd/system/hydra-web.service",
-                    *(f"{CREDENTIALS}/{name}" for name in secrets),
-                ),
-            ),
+            self.service("hydra-web", secrets),
+            self.service("hydra-links", secrets),
             Absent("/etc/nginx/sites-enabled/default"),
             *self.site(),
             Service("nginx", restart_for=("/etc/nginx/sites-enabled/hydra",)),
@@ -207,9 +202,14 @@ class Release:
         get = f"{pip} -r {self.folder}/webapp/requirements.txt"
         return f"rm -rf {at} && python3 -m venv {at} && {get} && {{ {compiled}; }} && touch {at}/complete"
 
-    def unit(self):
+    def service(self, name, secrets):
+        """A unit that is started anew for another release and for whatever it is told."""
+        told = ("/etc/hydra/web.env", *(f"{CREDENTIALS}/{secret}" for secret in secrets))
+        return Service(name, restart_for=(f"{HOME}/current", f"/etc/systemd/system/{name}.service", *told))
+
+    def unit(self, text=UNIT):
         loads = "\n".join(f"LoadCredential={name}:{CREDENTIALS}/{name}" for name, _ in self.secrets)
-        return UNIT.replace("{loads}", loads)
+        return text.replace("{loads}", loads)
 
     def site(self):
         """nginx's site; with an https address also a certificate, self-signed until a real one is put in its place."""
@@ -321,7 +321,7 @@ def logs(c, lines="50", follow=False):
         raise Refusal(f"{lines} is no number of lines: --lines 200, for instance")
     stage = stage_of(c)
     want = stage.of(Release)[0]
-    command = f"journalctl -u hydra-web -n {lines} --no-pager -o short-iso"
+    command = f"journalctl -u hydra-web -u hydra-links -n {lines} --no-pager -o short-iso"
     if follow:
         return stage.world.shell(want.machine, command + " -f")
     print(stage.world.run(want.machine, command).out, end="")

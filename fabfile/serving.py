@@ -54,6 +54,32 @@ NoNewPrivileges=true
 WantedBy=multi-user.target
 """
 
+ROLLER = """\
+[Unit]
+Description=Brings the clicks on short links from Redis into MySQL, every minute
+After=network-online.target redis-server.service
+
+[Service]
+Type=exec
+User=hydra
+Group=hydra
+WorkingDirectory=/srv/hydra/current
+Environment=PYTHONUNBUFFERED=1
+EnvironmentFile=/etc/hydra/web.env
+{loads}
+ExecStart=/srv/hydra/current/.venv/bin/python webapp/manage.py rolluplinks --every 60
+TimeoutStopSec=60
+Restart=always
+RestartSec=5
+PrivateTmp=true
+ProtectSystem=strict
+ProtectHome=true
+NoNewPrivileges=true
+
+[Install]
+WantedBy=multi-user.target
+"""
+
 TLS = """listen 443 ssl http2 default_server;
     ssl_certificate /etc/hydra/tls/cert.pem;
     ssl_certificate_key /etc/hydra/tls/key.pem;

@@ -1,0 +1,62 @@
+"""The worker that rolls up clicks is deployed beside the application, with the same settings and secrets."""
+
+import re
+
+import pytest
+
+from fabfile import stages
+from fabfile.deploy import CREDENTIALS, ROOT, Release
+from fabfile.engine.operations import File, Service
+
+UNIT = "/etc/systemd/system/hydra-links.service"
+
+
+@pytest.fixture
+def release():
+    return stages.LIVE.of(Release)[0]
+
+
+@pytest.fixture
+def operations(release):
+    secrets = {name: f"value of {name}" for name, _ in release.secrets}
+    return release.operations("us-west-2", "192.0.2.1", ("db", 3306), secrets)
+
+
+def unit(operations, path):
+    (text,) = [each.content for each in operations if isinstance(each, File) and each.path == path]
+    return text
+
+
+def settings(text, *names):
+    return sorted(line for line in text.splitlines() if line.partition("=")[0] in names)
+
+
+def test_the_worker_is_told_what_the_application_is_told_and_may_no_more(operations):
+    worker, web = unit(operations, UNIT), unit(operations, UNIT.replace("links", "web"))
+    same = (
+        "User",
+        "Group",
+        "WorkingDirectory",
+        "EnvironmentFile",
+        "LoadCredential",
+        "ProtectSystem",
+        "NoNewPrivileges",
+    )
+    assert settings(worker, *same) == settings(web, *same)
+    assert "{" not in worker
+
+
+def test_it_runs_a_command_that_is_there(operations):
+    command = re.search(r"ExecStart=\S+/python (\S+) (\S+) --every 60$", unit(operations, UNIT), re.M)
+    assert (ROOT / command[1]).exists()
+    assert list(ROOT.glob(f"webapp/*/management/commands/{command[2]}.py"))
+
+
+def test_it_is_started_after_the_migrations_and_anew_for_a_new_release(release, operations):
+    (service,) = [each for each in operations if isinstance(each, Service) and each.unit == "hydra-links.service"]
+    told = {"/srv/hydra/current", "/etc/hydra/web.env", UNIT, *(f"{CREDENTIALS}/{name}" for name, _ in release.secrets)}
+    assert set(service.restart_for) == told
+    says = [str(getattr(each, "says", each)) for each in operations]
+    assert says.index("migrate the database") < operations.index(service)
+    (stop,) = release.teardown(None)
+    assert "hydra-links" in str(stop)
