@@ -1,5 +1,6 @@
 """The API itself: who may ask, how errors are said, what the OpenAPI document holds."""
 
+from django.views.decorators.debug import sensitive_variables
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 from ninja.security import HttpBearer
@@ -21,6 +22,11 @@ account is locked or deleted. There are no cookies."""
 class TokenAuth(HttpBearer):
     """The token in the Authorization header, and nowhere else."""
 
+    @sensitive_variables()  # or an error report would show the header
+    def __call__(self, request):
+        return super().__call__(request)
+
+    @sensitive_variables()
     def authenticate(self, request, token):
         """The ApiToken, which Ninja keeps as request.auth."""
         return tokens.find(token)
