@@ -233,6 +233,17 @@ def test_a_command_given_twice_because_its_answer_was_lost_does_what_one_does(ow
     assert stored("new") is not None
 
 
+def test_a_new_session_whose_answer_was_lost_is_not_made_twice():
+    session = SessionStore()
+    plan = session._creating()
+    setting = next(plan)
+    assert ask(setting)  # and this is lost
+    asking = plan.send(ask(setting))
+    with pytest.raises(StopIteration):
+        plan.send(ask(asking))
+    assert connection().keys("*") == [redis_key(session.session_key).encode()]
+
+
 def test_a_save_that_never_gets_through_says_try_again(monkeypatch):
     monkeypatch.setattr("webapp.sessions.store.ATTEMPTS", 1)
     key = new(a=0)

@@ -11,6 +11,7 @@ from redis.exceptions import RedisError
 
 from tests.web.conftest import Browser
 from webapp.sessions.connection import LIMIT, OTHERS, SessionsUnavailable, connection, door
+from webapp.sessions.endings import end_worthless
 from webapp.sessions.middleware import SessionMiddleware
 from webapp.sessions.store import SessionStore
 from webapp.users.models import User
@@ -146,6 +147,12 @@ def test_a_redis_that_is_away_is_an_error_and_not_an_empty_session(stored, outag
     outage(kind)
     with pytest.raises(SessionsUnavailable):
         SessionStore(stored.session_key).load()
+
+
+def test_sessions_that_are_worth_nothing_any_more_stay_without_an_error(outage, caplog):
+    outage("down")
+    end_worthless(User(pk=1))
+    assert "worth nothing" in caplog.text
 
 
 def test_a_session_whose_key_could_not_be_changed_has_the_old_one(stored, outage):

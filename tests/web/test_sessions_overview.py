@@ -245,3 +245,19 @@ def test_nothing_is_ended_without_the_token_of_the_page_or_by_looking(signed_in)
     here.get("/sessions/?others=1")
     assert there.get("/sessions/").status_code == 200
     assert Browser().get("/sessions/").url.startswith("/sign-in/")
+
+
+@pytest.mark.django_db
+def test_a_new_password_takes_the_other_sessions_off_the_list(signed_in, password):
+    here, _ = signed_in
+    new = "staple battery horse"
+    here.post("/password/", {"old_password": password, "new_password1": new, "new_password2": new})
+    assert [each.handle for each in sessions_of(here.get("/").context["user"])] == [handle(here.session.session_key)]
+    assert len(connection().keys("session:*")) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_users_sessions_end_with_him(signed_in):
+    here, _ = signed_in
+    here.get("/").context["user"].delete()
+    assert connection().keys("session*") == []

@@ -135,8 +135,8 @@ class Door:
         packed = [pack_command(command)]
         try:
             return self._exchange(connection, packed)
-        except RedisConnectionError:  # closed while it was idle; every command may be given twice
-            connection.disconnect()
+        except RedisConnectionError:
+            # Redis had closed it while it was idle. It is opened again; every command may be given twice.
             return self._exchange(connection, packed)
         except NoScriptError:
             return self._exchange(connection, [pack_command(in_full(command))])

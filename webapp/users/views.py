@@ -19,6 +19,7 @@ from webapp.limits.errors import TooManyAttempts
 from webapp.limits.middleware import later
 from webapp.limits.rules import RESET, SIGN_IN, SIGN_UP
 from webapp.outage import answer_later, note_outage, store_away
+from webapp.sessions.endings import end_worthless
 from webapp.users.deletion import belongings
 from webapp.users.forms import ChangePasswordForm, DeleteForm, ResetForm, SignUpForm
 from webapp.users.store import Changed
@@ -119,6 +120,7 @@ class ChangePassword(Patient, django_views.PasswordChangeView):
         except Changed:
             form.add_error(None, CHANGED)
             return self.form_invalid(form)
+        end_worthless(self.request.user, except_session=self.request.session)
         messages.success(self.request, "Your password is changed. All your other sessions have ended.")
         return response
 
@@ -188,5 +190,6 @@ class Reset(Patient, django_views.PasswordResetConfirmView):
             form.add_error(None, CHANGED)
             return self.form_invalid(form)
         SIGN_IN.know(self.request, form.user.username)
+        end_worthless(self.user)
         messages.success(self.request, "Your password is changed. Sign in with the new one.")
         return response
