@@ -14,11 +14,12 @@ def test_sign_up_change_the_password_sign_out_and_in_again(visitor, new_name, pa
     visitor.fill_in("Create account", username=name, password1=password, password2=password)
     expect(page.get_by_role("heading", level=1)).to_have_text(f"Hello, {name}")
 
+    page.get_by_role("navigation", name="Account").get_by_text(name).click()
     page.get_by_role("link", name="Change password").click()
     visitor.fill_in("Change password", old_password=password, new_password1=NEW, new_password2=NEW)
     expect(page.get_by_role("status")).to_contain_text("Your password is changed")
 
-    page.get_by_role("button", name="Sign out").click()
+    visitor.sign_out()
     expect(page.get_by_role("heading", level=1)).to_have_text("One application, three stores")
     visitor.sign_in(name, password)
     expect(page.get_by_role("alert")).to_contain_text("Please enter a correct username and password")
@@ -37,7 +38,7 @@ def test_the_first_page_shows_where_each_store_keeps_him_and_how_fast_it_told(vi
 def test_a_forgotten_password_is_replaced_by_the_link_in_a_mail(visitor, site, new_name, password):
     name, page = new_name(), visitor.page
     visitor.sign_up(name, password, email=f"{name}@example.org")
-    page.get_by_role("button", name="Sign out").click()
+    visitor.sign_out()
     page.goto("/sign-in/")
     page.get_by_role("link", name="Forgotten your password?").click()
     visitor.fill_in("Send me a link", email=f"{name}@example.org")

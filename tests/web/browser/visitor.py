@@ -73,6 +73,12 @@ class Visitor:
         self.page.goto("/sign-in/")
         self.fill_in("Sign in", username=name, password=password)
 
+    def sign_out(self) -> None:
+        """As a person does it: by the menu that bears his name."""
+        self.page.get_by_role("navigation", name="Account").locator("summary").click()
+        self.page.get_by_role("button", name="Sign out").click()
+        self.page.get_by_role("main").get_by_role("link", name="Sign in").wait_for()
+
     def close(self) -> None:
         """Close the page and forget its cookies."""
         self.context.close()
