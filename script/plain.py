@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 
 from processes import any_free, is_free, manage, plain_environment, program, redis_configuration
-from visit import Browser
+from visit import Browser, redis_key
 
 from fabfile import cloudwatch, database, domains, redis, schema, stages, vault
 from fabfile.deploy import Release
@@ -214,7 +214,7 @@ class Here:
 
     def show(self, browser, name):
         """Print where the session, the user's row and the account are, each asked of its own store."""
-        session = "session:" + hashlib.sha256(browser.session.encode()).hexdigest()
+        session = redis_key(browser.session)
         alive = self.redis.ttl(session)
         logs = folder(self.place, "redis").glob("appendonlydir/*")
         logged = next((path for path in logs if session.encode() in path.read_bytes()), None)

@@ -1,5 +1,6 @@
 """A browser's way into the application, and proof of where what it left behind is kept."""
 
+import base64
 import hashlib
 import html.parser
 import http.cookiejar
@@ -75,7 +76,7 @@ class Visit:
         from fabfile import domains, redis, schema
 
         ask = f"export {redis.PASSWORD}; "
-        session = "session:" + hashlib.sha256(self.browser.session.encode()).hexdigest()
+        session = redis_key(self.browser.session)
         alive = self.ask(f"{ask} redis-cli ttl '{session}'").strip()
         folder = self.ask(f"{ask} redis-cli config get dir | tail -n 1").strip()
         # The file is written within a second of the change; `waitaof` is newer than Debian's Redis.
@@ -98,3 +99,8 @@ class Visit:
         if result.code:
             raise SystemExit(f"{self.release.machine}: {result.err.strip()[-300:]}")
         return result.out
+
+
+def redis_key(cookie):
+    """What Redis calls the session of a cookie: a digest, so that a copy of Redis is no bunch of keys to accounts."""
+    return "session:" + base64.urlsafe_b64encode(hashlib.sha256(cookie.encode()).digest())[:-1].decode()
