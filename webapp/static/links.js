@@ -5,7 +5,7 @@
 const PAUSE = 3000; // milliseconds
 const LONGEST = 60000;
 const figures = document.getElementById("figures");
-const button = document.getElementById("pause");
+const button = document.createElement("button"); // without this script there is nothing to stop
 const said = document.getElementById("said");
 let running = true;
 let pause = PAUSE;
@@ -55,7 +55,10 @@ function stop() {
   button.textContent = "Go on updating";
 }
 
-button.hidden = false;
+button.type = "button";
+button.className = "quiet";
+button.textContent = "Stop updating";
+said.before(button);
 button.addEventListener("click", () => {
   if (running) {
     stop();
