@@ -2,7 +2,8 @@
 
 A session is a string: its version (8 characters, new at each write), the minute it was last seen (7 hexadecimal digits)
 and its data as JSON. The sessions a user is signed in with are a hash beside it: handle and device. A handle is the key
-of a session without PREFIX. A script names sessions it finds in the hash by itself, so all keys must lie on one server.
+of a session without PREFIX. A script names sessions it finds in the hash by itself, so all keys must lie on one server,
+of Redis 6.2 or later.
 """
 
 import hashlib
