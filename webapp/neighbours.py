@@ -11,7 +11,7 @@ PRIVATE = [
 def is_neighbour(request) -> bool:
     """Whether a request comes from this machine or a private address, all the way.
 
-    nginx stands before us and puts the address it was asked from, and nothing a client sent, into X-Forwarded-For;
+    nginx stands before us and puts the address it was asked from last into X-Forwarded-For, behind what a client sent;
     without that header somebody on this machine asks our socket. A load balancer before nginx would make everybody a
     neighbour: then nginx has to be told whom to believe (set_real_ip_from).
     """

@@ -98,6 +98,7 @@ def test_the_page_of_the_api_shows_every_operation_and_loads_nothing_from_elsewh
     assert len(page.ids) == len(set(page.ids))
     assert all(loaded.startswith("/static/") for loaded in page.loads)
     assert page.forbidden == []
+    assert "`" not in answer.text
     assert "POST /api/v1/tokens" in answer.text and "1 to 366, 90 if missing" in answer.text
 
 

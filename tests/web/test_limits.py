@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 from django.contrib.auth import aauthenticate
+from django.db import OperationalError
 from django.test import RequestFactory
 
 from tests.web.conftest import Browser
@@ -147,10 +148,11 @@ def test_acts_are_counted_apart(sign_in_rule):
         assert waits(other, HOME, "zoe") == 0
 
 
-def test_a_try_that_ended_because_a_store_is_away_was_none(rf, sign_in_rule):
+@pytest.mark.parametrize("away", [Unavailable("away"), OperationalError(2003, "away")])
+def test_a_try_that_ended_because_a_store_is_away_was_none(rf, sign_in_rule, away):
     for _ in range(20):
-        with pytest.raises(Unavailable), sign_in_rule.attempt(rf.post("/"), "zoe"):
-            raise Unavailable("away")
+        with pytest.raises(type(away)), sign_in_rule.attempt(rf.post("/"), "zoe"):
+            raise away
     assert waits(sign_in_rule, "127.0.0.1", "zoe") == 0
 
 

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
 
 @dataclass(frozen=True)
 class Field:
@@ -38,6 +41,14 @@ class Operation:
     def summary(self) -> str:
         """What it does, in its first sentence."""
         return self.about.partition(". ")[0].rstrip(".")
+
+
+def marked(text: str) -> SafeString:
+    """As HTML, where text in backticks, which the document has for Markdown, is code."""
+    parts = text.split("`")
+    return format_html_join(
+        "", "{}", ((format_html("<code>{}</code>", it) if n % 2 else it,) for n, it in enumerate(parts))
+    )
 
 
 def operations(document: dict) -> list[Operation]:
@@ -83,7 +94,7 @@ def fields_of(schema: dict, schemas: dict) -> tuple[tuple[Field, ...], bool]:
     found = schemas.get(name, {})
     required = found.get("required", ())
     fields = tuple(
-        Field(name, kind_of(told, name in required), told.get("description", ""))
+        Field(name, kind_of(told, name in required), marked(told.get("description", "")))
         for name, told in found.get("properties", {}).items()
     )
     return fields, many

@@ -8,7 +8,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
-from webapp.api.documentation import operations
+from webapp.api.documentation import marked, operations
 from webapp.api.models import ApiToken
 from webapp.api.problems import KINDS
 from webapp.api.service import ABOUT, api
@@ -18,7 +18,8 @@ from webapp.api.tokens import living
 @require_safe
 def documentation(request):
     """What clients can ask, from the same document that programs read."""
-    told = {"about": ABOUT.split("\n\n"), "kinds": KINDS.values(), "operations": operations(api.get_openapi_schema())}
+    told = {"about": marked(ABOUT), "kinds": [(kind, marked(kind.advice)) for kind in KINDS.values()]}
+    told["operations"] = operations(api.get_openapi_schema())
     return render(request, "api/documentation.html", told)
 
 

@@ -10,8 +10,8 @@ from redis.exceptions import RedisError
 from webapp.limits.addresses import client_address
 from webapp.limits.errors import TooManyAttempts
 from webapp.limits.scripts import SETTLE, TAKE
+from webapp.outage import store_away
 from webapp.sessions.connection import SessionsUnavailable, connection
-from webapp.users.errors import StoreError
 from webapp.users.shards import InvalidName, canonical
 
 KNOWN = 90 * 24 * 3600  # seconds an address stays known for a name after a success
@@ -63,9 +63,10 @@ class Rule:
         attempt = self.take(client_address(request), name)
         try:
             yield attempt
-        except (StoreError, SessionsUnavailable):
-            with suppress(SessionsUnavailable):
-                attempt.undo()
+        except Exception as error:
+            if store_away(error):
+                with suppress(SessionsUnavailable):
+                    attempt.undo()
             raise
 
     def take(self, address: str, name: str = "") -> "Attempt":
