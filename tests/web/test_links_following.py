@@ -1,5 +1,6 @@
 """Following a short link: where it leads, what is counted, and what happens when a store is away."""
 
+import asyncio
 import signal
 import time
 from datetime import timedelta
@@ -7,7 +8,9 @@ from datetime import timedelta
 import pytest
 from django.db import OperationalError
 from django.db import connection as mysql
+from django.test import AsyncClient
 from django.utils import timezone
+from prometheus_client import REGISTRY
 
 from webapp.links import connection, counter
 from webapp.links.models import LateClick, Link
@@ -280,3 +283,25 @@ def test_an_account_that_is_deleted_takes_its_links_with_it(browser, owner, link
     owner.delete()
     assert browser.get(short(link)).status_code == 404
     assert not Link.objects.filter(pk=link.pk).exists()
+
+
+def test_a_link_is_followed_within_an_event_loop_too(link):
+    connection.redis().set(counter.link_key(link.slug), link.entry)
+    browser = AsyncClient()
+    answer = asyncio.run(browser.get(short(link), secure=True))
+    assert (answer.status_code, answer["Location"]) == (302, TARGET)
+    assert unrolled(link) == {"Direct": 1}
+
+
+def test_a_click_is_in_the_metrics_under_its_view_and_its_call(browser, link):
+    def counted(name, **labels):
+        return REGISTRY.get_sample_value(name, labels) or 0
+
+    samples = [
+        ("hydra_requests_total", {"view": "follow", "method": "GET", "status": "302"}),
+        ("hydra_store_seconds_count", {"store": "redis", "operation": "click"}),
+    ]
+    browser.get(short(link))
+    before = [counted(name, **labels) for name, labels in samples]
+    browser.get(short(link))
+    assert [counted(name, **labels) for name, labels in samples] == [each + 1 for each in before]

@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -11,12 +12,14 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from tests.web.conftest import Browser
+from webapp.limits.rules import Rule
 from webapp.links import connection, counter
 from webapp.links.chart import chart_of
 from webapp.links.exports import cell, csv_response, pages
 from webapp.links.models import Day, LateClick, Link, Minute, Rollup, Source, Total
 from webapp.links.rollup import roll_up
 from webapp.links.statistics import figures_of
+from webapp.links.views import MAKING
 from webapp.users.models import User
 
 pytestmark = pytest.mark.django_db
@@ -94,6 +97,17 @@ def test_what_is_wrong_is_said_beside_the_field_and_what_was_typed_stays(browser
     assert re.search(rf'<input[^>]*name="{field}"[^>]*aria-invalid="true"[^>]*id_{field}_error', page.text)
     assert f'value="{typed["target"]}"' in page.text or not typed["target"]
     assert not Link.objects.exists()
+
+
+def test_who_makes_too_many_is_told_when_to_go_on_and_loses_nothing(browser, owner, monkeypatch):
+    monkeypatch.setattr("webapp.links.views.MAKING", Rule("link", replace(MAKING.address, free=2)))
+    for _ in range(2):
+        assert browser.post("/links/new/", {"target": TARGET}).status_code == 302
+    assert browser.post("/links/new/", {"target": "nonsense"}).status_code == 200  # what makes nothing is not counted
+    page = browser.post("/links/new/", {"target": TARGET})
+    assert (page.status_code, page["Retry-After"]) == (429, "10")
+    assert f'value="{TARGET}"' in page.text
+    assert Link.objects.filter(owner=owner).count() == 2
 
 
 def test_an_end_is_kept_switching_off_counts_at_once_and_is_undone(browser, link):

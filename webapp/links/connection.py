@@ -11,6 +11,8 @@ from redis import ConnectionPool, Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from webapp.store_calls import MeasuredRedis
+
 CLICK_TIMEOUT = 0.25  # seconds, to connect and for the answer
 WORK_TIMEOUT = 10  # seconds; a large batch is read and joined in one go
 PAUSE = 2.0  # seconds for which a Redis that failed is not asked again
@@ -39,7 +41,7 @@ def clicks() -> ConnectionPool:
 @functools.cache
 def redis() -> Redis:
     """A client for everything else: pages and the worker."""
-    return Redis(connection_pool=new_pool(WORK_TIMEOUT))
+    return MeasuredRedis(connection_pool=new_pool(WORK_TIMEOUT))
 
 
 def forget() -> None:

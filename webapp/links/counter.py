@@ -7,6 +7,7 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from webapp.links.connection import clicks, fuse, redis
 from webapp.links.visits import FAMILIES, Visit
+from webapp.metrics import measured
 from webapp.sessions.connection import SessionsUnavailable
 
 HERE = Path(__file__).parent
@@ -51,6 +52,14 @@ def click(slug: str, visit: Visit | None, entry: str = "") -> bytes | None:
     rest = (3, link_key(slug), OPEN, BATCHES, visitor, family, entry, kept)
     if not fuse.closed():
         raise Away(counted=False)
+    with measured("redis", "click"):
+        answer = asked(rest)
+    fuse.mend()
+    return answer
+
+
+def asked(rest: tuple) -> bytes | None:
+    """The script's answer; raises Away."""
     pool = clicks()
     try:
         connection = pool.get_connection()
@@ -58,7 +67,7 @@ def click(slug: str, visit: Visit | None, entry: str = "") -> bytes | None:
         fuse.blow()
         raise Away(False, error) from error
     try:
-        answer = evaluate(connection, rest)
+        return evaluate(connection, rest)
     except ResponseError as error:  # the script counts in its last line, so it did not
         fuse.blow()
         raise Away(False, error) from error
@@ -67,8 +76,6 @@ def click(slug: str, visit: Visit | None, entry: str = "") -> bytes | None:
         raise Away(None, error) from error
     finally:
         pool.release(connection)
-    fuse.mend()
-    return answer
 
 
 def evaluate(connection, rest: tuple) -> bytes | None:

@@ -13,6 +13,9 @@ from webapp.links.models import LateClick, Link
 from webapp.links.visits import Visit, visit_of
 from webapp.outage import store_away, try_again
 
+# Each click is to be counted, so no browser or proxy may remember where the last one led.
+HEADERS = {"Cache-Control": "no-store"}
+
 log = logging.getLogger(__name__)
 
 
@@ -81,16 +84,8 @@ def without_both(error: DatabaseError) -> HttpResponse:
 def respond(answer: bytes) -> HttpResponse:
     """The page or the redirect that belongs to an answer of the counter."""
     if answer == counter.UNKNOWN:
-        return complete(HttpResponse(render_to_string("404.html"), status=404))
+        return HttpResponse(render_to_string("404.html"), status=404, headers=HEADERS)
     if answer == counter.ENDED:
-        return complete(HttpResponse(render_to_string("links/ended.html"), status=410))
+        return HttpResponse(render_to_string("links/ended.html"), status=410, headers=HEADERS)
     # The target was checked and encoded when the link was made: Django's own redirect would take it apart again.
-    return complete(HttpResponse(status=302, headers={"Location": answer.decode()}))
-
-
-def complete(response: HttpResponse) -> HttpResponse:
-    """With what CommonMiddleware and decorators do for others."""
-    # Each click is to be counted, so no browser or proxy may remember where the last one led.
-    response.headers["Cache-Control"] = "no-store"
-    response.headers["Content-Length"] = str(len(response.content))
-    return response
+    return HttpResponse(status=302, headers={**HEADERS, "Location": answer.decode()})

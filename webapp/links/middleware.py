@@ -1,6 +1,7 @@
 """A short cut for short links: past sessions, tokens, users and messages, none of which they need."""
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
+from django.http import HttpResponse
 from django.urls import ResolverMatch
 
 from webapp.links.following import follow
@@ -26,12 +27,19 @@ class LinksMiddleware:
         if iscoroutinefunction(self):
             return self.acall(request)
         slug = slug_of(request)
-        return follow(request, slug) if slug else self.get_response(request)
+        return answer(request, slug) if slug else self.get_response(request)
 
     async def acall(self, request):
         """As a call, within an event loop; a link is followed in a thread."""
         slug = slug_of(request)
-        return await (sync_to_async(follow)(request, slug) if slug else self.get_response(request))
+        return await (sync_to_async(answer)(request, slug) if slug else self.get_response(request))
+
+
+def answer(request, slug: str) -> HttpResponse:
+    """The answer with its length, as CommonMiddleware gives it to all others; without, it would be sent in chunks."""
+    response = follow(request, slug)
+    response.headers["Content-Length"] = str(len(response.content))
+    return response
 
 
 def slug_of(request) -> str | None:
