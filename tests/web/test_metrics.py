@@ -1,10 +1,15 @@
 """What Prometheus is told, and who else is."""
 
+import asyncio
+
 import pytest
 from django.db import DatabaseError, connection
 from prometheus_client import REGISTRY
 
 from webapp.neighbours import is_neighbour
+from webapp.sessions.connection import ask
+from webapp.sessions.connection import connection as redis
+from webapp.sessions.loops import aask
 from webapp.users import accounts
 
 pytestmark = pytest.mark.django_db
@@ -46,6 +51,13 @@ def test_each_call_to_a_store_is_timed(new_name, gate, grown):
         cursor.execute("SELECT 1")
     assert grown("hydra_store_seconds_count", store="simpledb", operation="GetAttributes") == 1
     assert grown("hydra_store_seconds_count", store="mysql", operation="select") == 1
+    assert (ask(("ECHO", "here")), asyncio.run(aask(("ECHO", "there")))) == (b"here", b"there")
+    assert grown("hydra_store_seconds_count", store="redis", operation="echo") == 2
+    redis().ping()
+    assert grown("hydra_store_seconds_count", store="redis", operation="ping") == 1
+    with redis().pipeline() as pipeline:
+        pipeline.get("one").get("two").execute()
+    assert grown("hydra_store_seconds_count", store="redis", operation="pipeline") == 1
 
 
 def test_failures_of_a_store_are_counted_by_their_kind(new_name, gate, grown):

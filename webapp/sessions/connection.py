@@ -14,7 +14,9 @@ from redis.exceptions import MaxConnectionsError, NoScriptError, RedisError, Res
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
+from webapp.metrics import measured
 from webapp.sessions.scripts import in_full
+from webapp.store_calls import MeasuredRedis
 
 TIMEOUT = 0.4  # seconds, to connect and for each answer: a page must not hang on a server that does
 # Connections of a process, beside the one of each event loop: for sessions, and for all else. A thread needs one for
@@ -177,14 +179,15 @@ def door() -> Door:
 def connection() -> Redis:
     """A client for all that is no session. Threads may share it."""
     # Called so that the pool is the client's own, which closes it.
-    return Redis.from_pool(
+    return MeasuredRedis.from_pool(
         BlockingConnectionPool.from_url(**address(), **patience(), max_connections=OTHERS, timeout=TIMEOUT)
     )
 
 
 def ask(command: tuple):
     """As Door.ask."""
-    return door().ask(command)
+    with measured("redis", command[0].lower()):
+        return door().ask(command)
 
 
 def forget() -> None:

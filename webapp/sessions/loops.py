@@ -12,6 +12,7 @@ from collections import deque
 import hiredis
 from redis.connection import parse_url
 
+from webapp.metrics import measured
 from webapp.sessions.connection import TIMEOUT, SessionsUnavailable, address
 from webapp.sessions.scripts import in_full
 
@@ -193,4 +194,5 @@ async def aask(command: tuple):
             if other.is_closed():  # ended without a word
                 CLIENTS.pop(other, None)
         client = CLIENTS[loop] = Client(loop)
-    return await client.ask(command)
+    with measured("redis", command[0].lower()):
+        return await client.ask(command)
