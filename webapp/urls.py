@@ -9,7 +9,7 @@ from webapp.health.views import home
 from webapp.links.following import follow
 from webapp.links.slugs import SLUG
 from webapp.sessions.views import sessions
-from webapp.users.views import AskReset, ChangePassword, DeleteAccount, Reset, ResetAsked, SignIn, SignOut, SignUp
+from webapp.users.views import AskReset, ChangeEmail, ChangePassword, DeleteAccount, Reset, ResetAsked, SignIn, SignOut, SignUp
 
 urlpatterns = [
     path("", home, name="home"),
@@ -23,6 +23,7 @@ urlpatterns = [
     path("links/", include("webapp.links.urls")),
     re_path(rf"^l/(?P<slug>{SLUG.pattern})$", follow, name="follow"),
     path("sessions/", sessions, name="sessions"),
+    path("account/email/", ChangeEmail.as_view(), name="change-email"),
     path("account/delete/", DeleteAccount.as_view(), name="delete-account"),
     path("tokens/", tokens, name="api-tokens"),
     path("api/", documentation, name="api"),

@@ -23,7 +23,7 @@ from webapp.api.schemas import (
     TokenOut,
 )
 from webapp.limits.rules import SIGN_IN, SIGN_UP
-from webapp.users import last_login
+from webapp.users import emails, last_login
 from webapp.users.account import moment
 from webapp.users.confirmation import confirmed
 from webapp.users.errors import EmailTaken
@@ -127,11 +127,10 @@ CONFIRMED = ("no-token", "wrong-password", "changed", "invalid", "too-many-attem
 @router.patch("/account", response=AccountOut, openapi_extra=problems(*CONFIRMED))
 @sensitive_variables()
 def change_email(request, body: NewEmail):
-    """Another e-mail address, or none."""
+    """Another e-mail address, or none. The old one is told by mail."""
     user = confirm(request, body)
     try:
-        user.email = forms.EmailField(max_length=254, required=False).clean(body.email)
-        user.save()
+        emails.change_email(user, forms.EmailField(max_length=254, required=False).clean(body.email))
     except ValidationError as error:
         raise Refused("invalid", errors=[("email", words) for words in error.messages]) from None
     except EmailTaken:

@@ -1,4 +1,4 @@
-"""The forms for signing up, for a new and a forgotten password, for the end; Django has the one for signing in."""
+"""The forms of an account's life, from signing up to its end; Django has the one for signing in."""
 
 from django import forms
 from django.conf import settings
@@ -7,6 +7,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from webapp.users import accounts
 from webapp.users.confirmation import confirmed
+from webapp.users.emails import change_email
 from webapp.users.models import NAME_LENGTH, User
 from webapp.users.names import EMAIL_TAKEN, TAKEN, check_free, check_name
 from webapp.users.shards import InvalidName
@@ -72,8 +73,8 @@ class ChangePasswordForm(PasswordChangeForm):
         return old_password
 
 
-class DeleteForm(forms.Form):
-    """The password, asked for again before the account goes; tries are counted."""
+class ConfirmedForm(forms.Form):
+    """The password, asked for again before what matters; tries are counted."""
 
     password = forms.CharField(
         label="Password",
@@ -94,6 +95,30 @@ class DeleteForm(forms.Form):
         if not confirmed(self.request, self.request.user, password):
             raise forms.ValidationError("That is not your password.")
         return password
+
+
+class ChangeEmailForm(ConfirmedForm):
+    """Another e-mail address, or none."""
+
+    email = forms.EmailField(
+        label="E-mail address",
+        max_length=254,
+        required=False,
+        widget=forms.EmailInput(attrs={"autocomplete": "email"}),
+        help_text="May be empty; without one a forgotten password cannot be replaced.",
+    )
+    field_order = ("email", "password")
+
+    @sensitive_variables()
+    def save(self) -> bool:
+        """Whether it was stored; otherwise what is wrong is said beside the field. Raises Changed, Unavailable."""
+        try:
+            change_email(self.request.user, self.cleaned_data["email"])
+        except EmailTaken:
+            self.add_error("email", EMAIL_TAKEN)
+        except InvalidName as error:
+            self.add_error("email", f"{error}.")
+        return self.is_valid()
 
 
 class ResetForm(PasswordResetForm):

@@ -1,4 +1,4 @@
-"""Signing up, signing in and out, a new password and a forgotten one, and the end of an account."""
+"""Signing up, in and out, a new password or address, a forgotten password, and the end of an account."""
 
 from contextlib import nullcontext
 
@@ -21,7 +21,7 @@ from webapp.limits.rules import RESET, SIGN_IN, SIGN_UP
 from webapp.outage import answer_later, note_outage, store_away
 from webapp.sessions.endings import end_worthless
 from webapp.users.deletion import belongings
-from webapp.users.forms import ChangePasswordForm, DeleteForm, ResetForm, SignUpForm
+from webapp.users.forms import ChangeEmailForm, ChangePasswordForm, ConfirmedForm, ResetForm, SignUpForm
 from webapp.users.store import Changed
 from webapp.users.tokens import reset_tokens
 
@@ -126,10 +126,35 @@ class ChangePassword(Patient, django_views.PasswordChangeView):
 
 
 @method_decorator([never_cache, sensitive_post_parameters()], name="dispatch")
+class ChangeEmail(LoginRequiredMixin, Patient, FormView):
+    """Another e-mail address, once the owner has said his password again."""
+
+    form_class = ChangeEmailForm
+    template_name = "users/change_email.html"
+
+    def get_initial(self):
+        return {"email": self.request.user.email}
+
+    def get_form_kwargs(self):
+        return super().get_form_kwargs() | {"request": self.request}
+
+    def form_valid(self, form):
+        try:
+            saved = form.save()
+        except Changed:
+            form.add_error(None, CHANGED)
+            saved = False
+        if not saved:
+            return self.form_invalid(form)
+        messages.success(self.request, "Your e-mail address is changed.")
+        return redirect("home")
+
+
+@method_decorator([never_cache, sensitive_post_parameters()], name="dispatch")
 class DeleteAccount(LoginRequiredMixin, Patient, FormView):
     """Ends an account for ever, once its owner has said his password again."""
 
-    form_class = DeleteForm
+    form_class = ConfirmedForm
     template_name = "users/delete_account.html"
 
     def get_form_kwargs(self):
