@@ -6,14 +6,14 @@ import time
 from datetime import timedelta
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, transaction
 from django.db import connection as mysql
 from django.test import AsyncClient
 from django.utils import timezone
 from prometheus_client import REGISTRY
 
 from webapp.links import connection, counter
-from webapp.links.models import LateClick, Link
+from webapp.links.models import Day, LateClick, Link, Minute, Source, Total
 from webapp.links.rollup import roll_up
 from webapp.users.models import User
 
@@ -277,12 +277,22 @@ def test_with_mysql_away_warm_links_are_followed(browser, link):
         assert browser.get(short(link)).status_code == 302
 
 
-def test_an_account_that_is_deleted_takes_its_links_with_it(browser, owner, link):
+def test_an_account_that_is_deleted_takes_its_links_with_it_and_what_was_counted(browser, owner, link):
     browser.get(short(link))
+    connection.redis().delete(counter.OPEN)
     roll_up()
+    counted = [model.objects.filter(link=link.pk) for model in (Total, Day, Minute, Source)]
+    assert all(rows.exists() for rows in counted)
     owner.delete()
     assert browser.get(short(link)).status_code == 404
-    assert not Link.objects.filter(pk=link.pk).exists()
+    assert not any(rows.exists() for rows in [*counted, Link.objects.filter(pk=link.pk)])
+
+
+def test_without_redis_no_account_is_deleted_whose_links_it_knows(owner, link, no_redis):
+    no_redis()
+    with pytest.raises(counter.SessionsUnavailable), transaction.atomic():
+        owner.delete()
+    assert User.objects.get(pk=owner.pk).account and Link.objects.filter(pk=link.pk).exists()
 
 
 def test_a_link_is_followed_within_an_event_loop_too(link):

@@ -149,12 +149,14 @@ def test_clicks_on_a_link_that_was_deleted_meanwhile_hold_up_nobody(links):
     assert not list(connection.redis().scan_iter(f"visitors:{gone}:*"))
 
 
-def test_old_minutes_and_rollups_are_swept_out_and_days_are_kept(links):
+def test_old_minutes_and_rollups_are_swept_out_and_days_are_kept(links, monkeypatch):
+    monkeypatch.setattr(rollup, "SWEPT", 2)
     now = timezone.now()
-    for age in (1, 89, 91):
+    for age in (1, 89, 91, 92, 93, 94, 95):
         Minute.objects.create(link=links[0], at=now - timedelta(days=age), clicks=1)
     Day.objects.create(link=links[0], day=now.date() - timedelta(days=1000), clicks=1)
-    assert rollup.sweep(now) == 1
+    assert rollup.sweep(now, lambda: True) == 0
+    assert rollup.sweep(now) == 5
     assert (Minute.objects.count(), Day.objects.count()) == (2, 1)
 
 

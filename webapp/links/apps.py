@@ -11,11 +11,6 @@ class LinksConfig(AppConfig):
     verbose_name = "Links"
 
     def ready(self):
-        pre_delete.connect(hold, sender="links.Link", dispatch_uid="webapp.links")
+        from webapp.links.deletion import before_delete
 
-
-def hold(sender, instance, **_):
-    """Redis must not lead on to where a deleted link led; if it cannot be told so, nothing is deleted."""
-    from webapp.links import counter
-
-    counter.hold(instance.slug)
+        pre_delete.connect(before_delete, sender="links.Link", dispatch_uid="webapp.links")

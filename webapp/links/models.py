@@ -71,10 +71,14 @@ class Link(models.Model):
         self.ends, self.disabled = ends, disabled
 
 
+# What is counted of a link goes with it by one statement a table (`deletion.py`). By Django's own cascade the
+# administration would read and list a row for each minute before it asks whether to delete.
+
+
 class Total(models.Model):
     """All clicks of a link, and its visitors as a HyperLogLog sketch of Redis."""
 
-    link = models.OneToOneField(Link, on_delete=models.CASCADE, primary_key=True, related_name="total")
+    link = models.OneToOneField(Link, on_delete=models.DO_NOTHING, primary_key=True, related_name="total")
     clicks = models.PositiveBigIntegerField(default=0)
     visitors = models.PositiveBigIntegerField(default=0)
     sketch = models.BinaryField(default=b"")
@@ -83,7 +87,7 @@ class Total(models.Model):
 class Day(models.Model):
     """The clicks and visitors of a link on one day (UTC)."""
 
-    link = models.ForeignKey(Link, on_delete=models.CASCADE, related_name="days", db_index=False)
+    link = models.ForeignKey(Link, on_delete=models.DO_NOTHING, related_name="days", db_index=False)
     day = models.DateField()
     clicks = models.PositiveBigIntegerField(default=0)
     visitors = models.PositiveBigIntegerField(default=0)
@@ -96,7 +100,7 @@ class Day(models.Model):
 class Minute(models.Model):
     """The clicks of a link in one minute, for ninety days."""
 
-    link = models.ForeignKey(Link, on_delete=models.CASCADE, related_name="minutes", db_index=False)
+    link = models.ForeignKey(Link, on_delete=models.DO_NOTHING, related_name="minutes", db_index=False)
     at = models.DateTimeField(db_index=True)
     clicks = models.PositiveIntegerField(default=0)
 
@@ -107,7 +111,7 @@ class Minute(models.Model):
 class Source(models.Model):
     """The clicks of a link that came from one family of pages."""
 
-    link = models.ForeignKey(Link, on_delete=models.CASCADE, related_name="sources", db_index=False)
+    link = models.ForeignKey(Link, on_delete=models.DO_NOTHING, related_name="sources", db_index=False)
     family = models.CharField(max_length=20, db_collation="utf8mb4_bin")
     clicks = models.PositiveBigIntegerField(default=0)
 

@@ -23,7 +23,7 @@ LATE = 2000  # late clicks in one transaction
 MINUTES_KEPT = timedelta(days=90)
 # As long as a Redis could come back from a backup that still holds the batch.
 ROLLUPS_KEPT = timedelta(days=400)
-SWEPT = 10_000  # rows at a time
+SWEPT = 5000  # rows at a time, so that no transaction is long
 
 log = logging.getLogger(__name__)
 
@@ -168,13 +168,13 @@ def upsert(table: str, key: tuple, rows: list[tuple], replaced: tuple = ()) -> N
         )
 
 
-def sweep(now: datetime) -> int:
-    """Remove some of what is too old to be of use; gives how many rows."""
-    old = [(Minute, "at", MINUTES_KEPT), (Rollup, "made", ROLLUPS_KEPT)]
+def sweep(now: datetime, stopped: Callable[[], bool] = lambda: False) -> int:
+    """Remove what is too old to be of use, some rows at a time; gives how many."""
     removed = 0
-    for model, column, kept in old:
-        keys = list(model.objects.filter(**{f"{column}__lt": now - kept}).values_list("pk", flat=True)[:SWEPT])
-        removed += model.objects.filter(pk__in=keys).delete()[0]
+    for model, column, kept in [(Minute, "at", MINUTES_KEPT), (Rollup, "made", ROLLUPS_KEPT)]:
+        old = model.objects.filter(**{f"{column}__lt": now - kept}).values_list("pk", flat=True)
+        while not stopped() and (keys := list(old[:SWEPT])):
+            removed += model.objects.filter(pk__in=keys).delete()[0]
     return removed
 
 

@@ -46,7 +46,7 @@ class Migration(migrations.Migration):
                 (
                     "link",
                     models.OneToOneField(
-                        on_delete=django.db.models.deletion.CASCADE,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
                         primary_key=True,
                         related_name="total",
                         serialize=False,
@@ -84,7 +84,7 @@ class Migration(migrations.Migration):
                     "link",
                     models.ForeignKey(
                         db_index=False,
-                        on_delete=django.db.models.deletion.CASCADE,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
                         related_name="days",
                         to="links.link",
                     ),
@@ -104,7 +104,7 @@ class Migration(migrations.Migration):
                     "link",
                     models.ForeignKey(
                         db_index=False,
-                        on_delete=django.db.models.deletion.CASCADE,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
                         related_name="minutes",
                         to="links.link",
                     ),
@@ -124,7 +124,7 @@ class Migration(migrations.Migration):
                     "link",
                     models.ForeignKey(
                         db_index=False,
-                        on_delete=django.db.models.deletion.CASCADE,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
                         related_name="sources",
                         to="links.link",
                     ),

@@ -56,8 +56,7 @@ class Command(BaseCommand):
             if not mine:
                 return None
             done = roll_up(stop.is_set)
-            if not stop.is_set():
-                sweep(timezone.now())
+            sweep(timezone.now(), stop.is_set)
             return done
 
     def say(self, done: Done | None, quiet: bool = False) -> None:
