@@ -17,30 +17,39 @@ PYTHON = Path(sys.executable)
 
 @dataclass(frozen=True)
 class Site:
-    """A running application: its address, and the folder its mail is written to."""
+    """A running application: its address, the folder its mail is written to, and its environment."""
 
     url: str
     mail: Path
+    environment: dict[str, str]
+
+    def manage(self, *words: str) -> None:
+        """Run one of the application's commands; what it prints is shown only if it fails."""
+        command = [PYTHON, ROOT / "webapp/manage.py", *words]
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=120)
+        if done.returncode:
+            raise RuntimeError(f"{words[0]} failed: {done.stderr[-2000:]}")
 
 
 @contextmanager
 def running(servers: Servers) -> Iterator[Site]:
     """The application on these stores, which run; its database is migrated and its static files are collected."""
     address = f"localhost:{Port().give()}"
-    site = Site(f"https://{address}", servers.folder / "mail")
+    url, mail = f"https://{address}", servers.folder / "mail"
     # The tests' own settings name another host, and must stay as they are for other tests.
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": "/nonexistent",
         **servers.environment,
         **servers.aws,
-        "PUBLIC_URL": site.url,
+        "PUBLIC_URL": url,
         "BIND": address.replace("localhost", "127.0.0.1"),
         "WORKERS": "1",
-        "EMAIL_URL": f"file://{site.mail}",
+        "EMAIL_URL": f"file://{mail}",
     }
-    for words in (["migrate", "-v0"], ["collectstatic", "-v0", "--no-input"]):
-        subprocess.run([PYTHON, ROOT / "webapp/manage.py", *words], env=environment, check=True, timeout=120)
+    site = Site(url, mail, environment)
+    site.manage("migrate", "-v0")
+    site.manage("collectstatic", "-v0", "--no-input")
     tls = ("--certfile", str(servers.folder / "server.pem"), "--keyfile", str(servers.folder / "server.key"))
     served = ("--pythonpath", str(ROOT / "script"), "withstatic:application")
     process = servers.run(

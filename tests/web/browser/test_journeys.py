@@ -61,5 +61,6 @@ def test_while_the_accounts_are_away_the_page_says_so_and_nobody_is_signed_out(v
     with servers.gate.shut():
         page.goto("/")
         expect(page.get_by_role("heading", level=1)).to_have_text("Please try again in a moment")
+        expect(page.get_by_role("main")).to_contain_text("SimpleDB does not answer just now")
     page.get_by_role("link", name="To the first page").click()
     expect(page.get_by_role("heading", level=1)).to_have_text(f"Hello, {name}")

@@ -57,10 +57,11 @@ class Visitor:
             self.troubles.append(f"{message.type} in the console: {message.text}")
 
     def fill_in(self, button: str, **fields: str) -> None:
-        """Type into the fields with these names, in the page's own form, and press the button."""
+        """Type into the fields with these names, in the page's own form, press the button and wait for the answer."""
         for name, text in fields.items():
             self.page.locator(f"main [name={name}]").fill(text)
-        self.page.get_by_role("main").get_by_role("button", name=button).click()
+        with self.page.expect_navigation():  # a click alone returns before, and the old page would be looked at
+            self.page.get_by_role("main").get_by_role("button", name=button).click()
 
     def sign_up(self, name: str, password: str, email: str = "") -> None:
         """Make an account, and be signed in."""
