@@ -11,9 +11,9 @@ PRIVATE = [
 def is_neighbour(request) -> bool:
     """Whether a request comes from this machine or a private address, all the way.
 
-    nginx stands before us and puts the address it was asked from last into X-Forwarded-For, behind what a client sent;
-    without that header somebody on this machine asks our socket. A load balancer before nginx would make everybody a
-    neighbour: then nginx has to be told whom to believe (set_real_ip_from).
+    nginx stands before us and adds the address that asked it to X-Forwarded-For; whatever a client wrote there before
+    can only make a stranger of him. Without the header somebody on this machine asks our socket. Every step must be
+    private, so a load balancer that adds its clients' addresses, as AWS's do, makes nobody a neighbour.
     """
     peer = request.META.get("REMOTE_ADDR", "")
     steps = [peer] if peer else []  # a Unix socket has no address

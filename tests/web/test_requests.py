@@ -9,7 +9,7 @@ from django.contrib.auth.tokens import PasswordResetTokenGenerator
 from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
 
-from webapp import logs, request_ids
+from webapp import logs, request_ids, requests
 from webapp.users.models import User
 
 pytestmark = pytest.mark.django_db
@@ -54,6 +54,19 @@ def test_a_request_is_one_line_with_its_account_but_no_query(browser, lines, new
     told = json.dumps(lines())
     for secret in (password, user.username, browser.session.session_key, browser.cookies["__Host-csrftoken"].value):
         assert secret not in told
+
+
+def test_a_client_of_the_api_is_named_by_its_account_and_its_token_is_in_no_line(browser, lines, new_name, password):
+    user = User.objects.create_user(new_name(), "", password)
+    form = {"name": user.username, "password": password, "device": "a phone"}
+    token = browser.post("/api/v1/tokens", form, content_type="application/json").json()["token"]
+    request = browser.get("/api/v1/account", headers={"Authorization": f"Bearer {token}"}).wsgi_request
+    assert requests_of(lines)[-1]["account"] == user.account_id
+    requests.begin(request)
+    logging.getLogger("webapp").warning("a careless line: %s", token)
+    assert lines()[-1]["message"] == "a careless line: [hidden]"
+    request_ids.end()
+    assert token not in json.dumps(lines()) and password not in json.dumps(lines())
 
 
 @pytest.mark.parametrize("given", ["", "short", "x" * 65, "a" * 20 + "\n", 'with "quotes" in it', "<script>alert(1)"])
