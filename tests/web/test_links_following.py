@@ -198,6 +198,20 @@ def test_a_hung_redis_delays_one_click_and_is_counted_nowhere_for_it_may_have_co
         servers.processes["redis"].send_signal(signal.SIGCONT)
 
 
+def test_with_a_full_redis_links_are_followed_and_the_clicks_wait_in_mysql(browser, link):
+    browser.get(short(link))
+    connection.redis().config_set("maxmemory", "1mb")
+    try:
+        assert [browser.get(short(link))["Location"] for _ in range(2)] == [TARGET, TARGET]
+    finally:
+        connection.redis().config_set("maxmemory", "0")
+    assert LateClick.objects.count() == 2
+    assert unrolled(link) == {"Direct": 1}
+    connection.redis().delete(counter.OPEN)
+    roll_up()
+    assert Total.objects.get(link=link).clicks == 3
+
+
 def test_a_slug_that_nobody_has_is_404_and_asked_of_mysql_once(browser, django_assert_num_queries):
     with django_assert_num_queries(1):
         assert [browser.get("/l/bbbbbbbbbb").status_code for _ in range(2)] == [404, 404]

@@ -230,6 +230,13 @@ def test_without_redis_the_figures_are_those_of_the_last_minute_and_say_so(link,
     assert (figures.clicks, figures.visitors, figures.today, figures.live) == (7, 3, 3, False)
 
 
+def test_large_figures_are_written_so_that_one_can_read_them(browser, link):
+    Total.objects.create(link=link, clicks=1234567, visitors=23456)
+    for path in ("/links/", f"/links/{link.slug}/"):
+        page = browser.get(path).text
+        assert "1,234,567" in page and "23,456" in page
+
+
 def test_the_script_gets_the_figures_alone_and_the_page_works_without_it(browser, link):
     follow(link, 2)
     page, part = browser.get(f"/links/{link.slug}/"), browser.get(f"/links/{link.slug}/?part")
