@@ -10,6 +10,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection as mysql
 from django.utils import timezone
 from pydantic import SecretStr
+from redis.exceptions import RedisError
 
 from tests.web.durable import PASSWORD, DurableRedis
 from webapp.links import connection, counter, rollup
@@ -74,8 +75,7 @@ def test_what_was_counted_is_in_every_table(links):
     click(one, "b" * 32, "Direct", 2)
     click(two, "a" * 32)
     end_the_minute()
-    done = roll_up()
-    assert (done.batches, done.clicks) == (1, 6)
+    assert roll_up().clicks == 6
     assert totals(links) == [5, 1, 0]
     assert dict(Source.objects.filter(link=one).values_list("family", "clicks")) == {"Google": 3, "Direct": 2}
     assert [Total.objects.get(link=link).visitors for link in (one, two)] == [2, 1]
@@ -114,6 +114,32 @@ def test_visitors_survive_a_redis_that_is_emptied(links):
     assert counter.unrolled(links[0].pk)[1] == 4
 
 
+def test_a_sketch_that_is_none_holds_up_no_clicks(links):
+    Total.objects.create(link=links[0], clicks=4, visitors=4, sketch=b"nonsense")
+    Day.objects.create(link=links[0], day=timezone.now().date(), clicks=4, visitors=4, sketch=b"HYLL nonsense")
+    click(links[0])
+    end_the_minute()
+    assert roll_up().clicks == 1
+    total = Total.objects.get(link=links[0])
+    assert (total.clicks, total.visitors) == (5, 1)
+
+
+def test_a_batch_that_fails_holds_up_no_other(links):
+    click(links[0])
+    end_the_minute()
+    (name,) = counter.closed_batches()
+    connection.redis().rename(f"clicks:{name}", "kept")
+    connection.redis().set(f"clicks:{name}", "no hash")
+    click(links[1], times=2)
+    end_the_minute()
+    with pytest.raises(RedisError, match="WRONGTYPE"):
+        roll_up()
+    assert totals(links) == [0, 2, 0]
+    connection.redis().rename("kept", f"clicks:{name}")
+    roll_up()
+    assert totals(links) == [1, 2, 0]
+
+
 def test_many_visitors_are_counted_nearly(links):
     with connection.redis().pipeline(transaction=False) as pipeline:
         day = rollup.day_number(datetime.now(UTC).date())
@@ -128,15 +154,13 @@ def test_many_visitors_are_counted_nearly(links):
 
 def test_a_batch_is_cut_into_parts_which_are_added_once(links, monkeypatch):
     monkeypatch.setattr(rollup, "PART", 2)
-    for link in links:
-        click(link)
-    end_the_minute()
+    one, two, three = (link.pk for link in links)
+    connection.redis().hset("clicks:100-1-a", mapping={f"{link}|Direct": 1 for link in (three, one, two)})
+    connection.redis().sadd(counter.BATCHES, "100-1-a")
     roll_up()
     assert totals(links) == [1, 1, 1]
-    assert list(Rollup.objects.values_list("part", "first_link", "last_link")) == [
-        (0, links[0].pk, links[1].pk),
-        (1, links[2].pk, links[2].pk),
-    ]
+    assert list(Rollup.objects.values_list("part", "first_link", "last_link")) == [(0, one, two), (1, three, three)]
+    assert set(Minute.objects.values_list("at", flat=True)) == {datetime(1970, 1, 1, 1, 40, tzinfo=UTC)}
 
 
 def test_clicks_on_a_link_that_was_deleted_meanwhile_hold_up_nobody(links):

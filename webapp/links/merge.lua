@@ -4,7 +4,11 @@
 -- Returns the number of the day's visitors and their sketch, and the same for all days.
 local function joined(known)
   if known ~= '' then redis.call('SET', KEYS[2], known) else redis.call('DEL', KEYS[2]) end
-  redis.call('PFMERGE', KEYS[2], KEYS[1])
+  local merged = redis.pcall('PFMERGE', KEYS[2], KEYS[1])
+  if merged.err then -- a sketch that is none costs the visitors it stood for, but holds up no clicks
+    redis.call('DEL', KEYS[2])
+    redis.call('PFMERGE', KEYS[2], KEYS[1])
+  end
   return redis.call('PFCOUNT', KEYS[2]), redis.call('GET', KEYS[2])
 end
 local ever, ever_sketch = joined(ARGV[2])

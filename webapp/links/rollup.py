@@ -13,7 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
+from django.db import Error as DatabaseError
 from django.db import IntegrityError, connection, transaction
+from redis.exceptions import RedisError
 
 from webapp.links import counter
 from webapp.links.models import Day, LateClick, Link, Minute, Rollup, Total
@@ -65,16 +67,23 @@ def lock_name() -> str:
 def roll_up(stopped: Callable[[], bool] = lambda: False) -> Done:
     """Bring everything that is closed or late into MySQL; between two transactions `stopped` may end it early.
 
-    Raises RedisError and DatabaseError; what was not brought over is brought over next time.
+    Raises RedisError and DatabaseError, after it has tried every batch: one that fails holds up no other. What was not
+    brought over is brought over next time.
     """
-    done = Done()
+    done, failure = Done(), None
     while not stopped() and (late := roll_late()):
         done.late += late
     for name in counter.closed_batches():
         if stopped():
-            return done
-        done.clicks += roll_batch(name)
-        done.batches += 1
+            break
+        try:
+            done.clicks += roll_batch(name)
+            done.batches += 1
+        except (RedisError, DatabaseError) as error:
+            log.error("batch %s stays for the next pass: %s: %s", name, type(error).__name__, error)
+            failure = failure or error
+    if failure:
+        raise failure
     return done
 
 
