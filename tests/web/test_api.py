@@ -390,12 +390,3 @@ def test_whatever_else_goes_wrong_has_the_same_shape(app, monkeypatch):
     monkeypatch.setattr(tokens, "living", bug)
     app.browser.raise_request_exception = False
     assert kind(app("get", "/tokens")) == "error"
-
-
-def test_a_form_of_another_site_does_nothing(app):
-    forged = Browser(enforce_csrf_checks=True)
-    answer = forged.post("/api/v1/account/deletion", {"password": SECRET}, headers={"Origin": "https://evil.example"})
-    assert answer.status_code == 401
-    with_token = Browser(enforce_csrf_checks=True)
-    headers = {"Authorization": f"Bearer {app.token}"}
-    assert with_token.delete("/api/v1/tokens/current", headers=headers).status_code == 204

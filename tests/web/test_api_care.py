@@ -103,3 +103,13 @@ def test_an_answer_is_json_whatever_the_client_would_accept(name):
     app = signed_in(name, SECRET)
     answer = app("get", "/account", HTTP_ACCEPT="text/html")
     assert json.loads(answer.content)["name"] == name
+
+
+def test_a_form_of_another_site_does_nothing(name):
+    app = signed_in(name, SECRET)
+    forged = Browser(enforce_csrf_checks=True)
+    answer = forged.post("/api/v1/account/deletion", {"password": SECRET}, headers={"Origin": "https://evil.example"})
+    assert answer.status_code == 401
+    with_token = Browser(enforce_csrf_checks=True)
+    headers = {"Authorization": f"Bearer {app.token}"}
+    assert with_token.delete("/api/v1/tokens/current", headers=headers).status_code == 204
