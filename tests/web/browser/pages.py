@@ -4,7 +4,14 @@ from django.template.loader import render_to_string
 from django.urls import NoReverseMatch, URLResolver, get_resolver, reverse
 
 NOT_OURS = "admin"  # looks as Django made it
-FAILURES = {"400.html": {}, "403.html": {}, "403_csrf.html": {}, "429.html": {"error": "Please wait."}, "500.html": {}}
+FAILURES = {
+    "400.html": {},
+    "403.html": {},
+    "403_csrf.html": {},
+    "429.html": {"error": "Please wait."},
+    "500.html": {},
+    "503.html": {"store": "MySQL"},
+}
 
 
 def addresses() -> list[str]:

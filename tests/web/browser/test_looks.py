@@ -4,6 +4,7 @@ import json
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
 
 from tests.web.browser.pages import show_failures, visit_all
 
@@ -59,6 +60,21 @@ def test_no_page_is_wider_than_a_phone(visit, new_name, password, signed_in):
     }
     assert {page: width for page, width in widths.items() if width > 320} == {}
     assert len(widths) >= 6
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_where_a_store_is_away_and_where_the_menu_is_open(visit, servers, new_name, password, scheme):
+    visitor, axe = visit(color_scheme=scheme, reduced_motion="reduce"), Axe()
+    visitor.sign_up(new_name(), password)
+    servers.gate.let(1)  # who this is; then SimpleDB goes away
+    try:
+        visitor.page.goto("/")
+    finally:
+        servers.gate.let(None)
+    expect(visitor.page.get_by_role("region", name="SimpleDB")).to_contain_text("no answer")
+    visitor.page.get_by_role("navigation", name="Account").locator("summary").click()
+    expect(visitor.page.get_by_role("button", name="Sign out")).to_be_visible()
+    assert [found["help"] for found in axe.run(visitor.page).response["violations"]] == []
 
 
 def test_the_pages_follow_the_scheme_of_the_browser(visit):
