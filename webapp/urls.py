@@ -1,4 +1,4 @@
-"""Every address of the application; /healthz and /readyz are answered before, by HealthMiddleware."""
+"""Every address of the application; those that machines ask are answered before, by HealthMiddleware."""
 
 from django.contrib import admin
 from django.urls import include, path, re_path
