@@ -233,6 +233,7 @@ def test_every_value_comes_back_as_djangos_serializer_would_give_it(value):
     session.save()
     expected = JSONSerializer().loads(JSONSerializer().dumps({"value": value}))
     assert repr(SessionStore(session.session_key).load()) == repr(expected)
+    assert connection().get(redis_key(session.session_key))[HEADER:] == JSONSerializer().dumps({"value": value})
 
 
 def test_what_is_no_json_is_refused_and_nothing_is_stored(stored):
@@ -240,6 +241,13 @@ def test_what_is_no_json_is_refused_and_nothing_is_stored(stored):
     with pytest.raises(TypeError):
         stored.save()
     assert SessionStore(stored.session_key)["fruit"] == "apple"
+
+
+def test_what_contains_itself_is_refused_as_django_does(stored):
+    stored["fruit"] = endless = []
+    endless.append(endless)
+    with pytest.raises(ValueError, match="Circular"):
+        stored.save()
 
 
 def test_what_is_no_session_is_treated_as_absent(stored, caplog):

@@ -1,6 +1,7 @@
 """How a session is written: its version, the minute it was last seen, and its data as JSON."""
 
 import functools
+import json
 import os
 import time
 from base64 import urlsafe_b64encode
@@ -13,6 +14,8 @@ from django.utils.module_loading import import_string
 
 from webapp.sessions.scripts import HEADER, VERSION
 
+# As Django's serializer writes, but made once, and not noting each list on its way to see whether it contains itself.
+quick_encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 quick_decode = msgspec.json.Decoder().decode
 
 
@@ -42,7 +45,18 @@ def encode(data: dict) -> bytes:
     """Data in the form it is stored, under a version nothing else has."""
     # From the kernel, so that two workers forked from one process never give the same.
     version = urlsafe_b64encode(os.urandom(6))
-    return b"%b%b%b" % (version, minute_now(), serializer_in_use()().dumps(data))
+    return b"%b%b%b" % (version, minute_now(), dump(data))
+
+
+def dump(data: dict) -> bytes:
+    """Data as the serializer writes it; TypeError or ValueError for what is no JSON."""
+    chosen = serializer_in_use()
+    if chosen is JSONSerializer:
+        try:
+            return quick_encode(data).encode("latin-1")
+        except RecursionError:  # it contains itself, or is too deep: Django's serializer says which
+            pass
+    return chosen().dumps(data)
 
 
 def decode(stored: bytes) -> dict:
