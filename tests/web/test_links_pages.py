@@ -124,7 +124,7 @@ def test_an_end_is_kept_switching_off_counts_at_once_and_is_undone(browser, link
     assert "Write it as" in browser.post(where, {"ends": "never"}).text
 
 
-@pytest.mark.parametrize("path", ["", "change/", "days.csv", "minutes.csv", "?part"])
+@pytest.mark.parametrize("path", ["", "change/", "delete/", "days.csv", "minutes.csv", "?part"])
 def test_nobody_else_sees_a_link(browser, stranger, link, path):
     where = f"/links/{link.slug}/{path}"
     assert stranger.get(where).status_code == 404
@@ -134,10 +134,23 @@ def test_nobody_else_sees_a_link(browser, stranger, link, path):
 
 def test_nobody_else_changes_or_lists_a_link(stranger, link):
     assert stranger.post(f"/links/{link.slug}/change/", {"disabled": "on"}).status_code == 404
+    assert stranger.post(f"/links/{link.slug}/delete/").status_code == 404
     assert link.slug not in stranger.get("/links/").text
     assert len(rows(stranger.get("/links/links.csv"))) == 1
     link.refresh_from_db()
     assert not link.disabled
+
+
+def test_a_link_is_deleted_only_after_a_question(browser, link):
+    follow(link)
+    where = f"/links/{link.slug}/delete/"
+    assert "cannot be undone" in browser.get(where).text
+    follow(link)
+    page = browser.post(where, follow=True)
+    assert f"The link {link.slug} is deleted" in page.text
+    assert Browser().get(f"/l/{link.slug}").status_code == 404
+    end_the_minute()
+    assert roll_up().clicks == 0
 
 
 def test_links_are_listed_the_newest_first_by_pages_and_found_by_part_of_their_address(browser, owner):

@@ -28,6 +28,7 @@ urlpatterns = [
     path("links.csv", views.ExportLinks.as_view(), name="export-links"),
     path("<link:slug>/", views.Show.as_view(), name="link"),
     path("<link:slug>/change/", views.Change.as_view(), name="change-link"),
+    path("<link:slug>/delete/", views.Delete.as_view(), name="delete-link"),
     path("<link:slug>/days.csv", views.ExportDays.as_view(), name="export-days"),
     path("<link:slug>/minutes.csv", views.ExportMinutes.as_view(), name="export-minutes"),
 ]

@@ -103,6 +103,20 @@ class Change(Own, Patient, FormView):
         return redirect("link", link.slug)
 
 
+class Delete(Own, TemplateView):
+    """Asks, and then deletes the link with all that was counted."""
+
+    template_name = "links/delete.html"
+
+    def get_context_data(self, **more):
+        return super().get_context_data(link=self.link, **more)
+
+    def post(self, request, slug):
+        self.link.delete()
+        messages.success(request, f"The link {slug} is deleted, with all that was counted of it.")
+        return redirect("links")
+
+
 class ExportLinks(Own, View):
     """All links of the visitor as CSV."""
 

@@ -69,7 +69,7 @@ def test_axe_finds_nothing_on_a_link_and_in_the_list(visit, new_name, password, 
     visitor.sign_up(new_name(), password)
     visitor.page.goto("/links/new/")
     visitor.fill_in("Make the link", target=TARGET)
-    for address in (visitor.page.url, f"{visitor.page.url}change/", "/links/"):
+    for address in (visitor.page.url, f"{visitor.page.url}change/", f"{visitor.page.url}delete/", "/links/"):
         visitor.page.goto(address)
         assert [found["id"] for found in axe.run(visitor.page).response["violations"]] == [], address
         assert visitor.page.evaluate("document.documentElement.scrollWidth <= innerWidth"), address
