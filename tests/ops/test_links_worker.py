@@ -5,8 +5,8 @@ import re
 import pytest
 
 from fabfile import stages
-from fabfile.deploy import CREDENTIALS, ROOT, Release
-from fabfile.engine.operations import File, Service
+from fabfile.deploy import CREDENTIALS, ROLLER, ROOT, Release
+from fabfile.engine.operations import Directory, File, Service, User
 
 UNIT = "/etc/systemd/system/hydra-links.service"
 
@@ -60,3 +60,35 @@ def test_it_is_started_after_the_migrations_and_anew_for_a_new_release(release, 
     assert says.index("migrate the database") < operations.index(service)
     (stop,) = release.teardown(None)
     assert "hydra-links" in str(stop)
+
+
+STANDS_IN = """#!/bin/sh
+echo "$*" "$(cat "$CREDENTIALS_DIRECTORY"/*)" > /tmp/told
+trap 'exit 0' TERM
+while :; do sleep 0.1; done
+"""
+
+
+@pytest.mark.hosts
+def test_systemd_starts_it_with_its_secrets_and_stops_it_when_told(machine, pool):
+    release = stages.LOCAL.of(Release)[0]
+    wanted = (
+        User("hydra", home="/srv/hydra"),
+        *(Directory(path) for path in ("/srv/hydra", "/etc/hydra", "/srv/hydra/current")),
+        Directory(CREDENTIALS, mode=0o700),
+        *(File(f"{CREDENTIALS}/{name}", f"<{name}>", mode=0o600) for name, _ in release.secrets),
+        File("/etc/hydra/web.env", "WORKERS=2\n"),
+        Directory("/srv/hydra/current/.venv"),
+        Directory("/srv/hydra/current/.venv/bin"),
+        File("/srv/hydra/current/.venv/bin/python", STANDS_IN, mode=0o755),
+        File(UNIT, release.unit(ROLLER)),
+        Service("hydra-links"),
+    )
+    pool.apply(machine, wanted)
+    assert {outcome.state for outcome in pool.facts(machine, wanted)} == {"ok"}
+    where = "/tmp/systemd-private-*-hydra-links.service-*/tmp/told"
+    told = pool.run(machine, f"for i in $(seq 100); do test -s {where} && break; sleep 0.1; done; cat {where}").out
+    assert "webapp/manage.py rolluplinks --every 60" in told
+    assert all(f"<{name}>" in told for name, _ in release.secrets)
+    stopped = pool.run(machine, "systemctl stop hydra-links; systemctl show -P Result hydra-links").out
+    assert stopped.strip() == "success"
