@@ -8,6 +8,7 @@ every worker there ever was, and read them all each time it is asked.
 import fcntl
 import os
 import shutil
+import struct
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,19 +35,28 @@ def begin(folder: Path) -> None:
 
 
 def retire(folder: Path, pid: int) -> None:
-    """A worker has ended: add its numbers to those of all before it."""
+    """A worker has ended: add its numbers to those of all before it. Without the folder there is nothing to add.
+
+    Raises OSError, ValueError or RuntimeError if they cannot be read or written; they are lost then.
+    """
     from prometheus_client.mmap_dict import MmapedDict  # it looks for the folder as it is imported
 
+    if not folder.is_dir():
+        return
     with locked(folder, fcntl.LOCK_EX):
         for kind in ("counter", "histogram"):
             file = folder / f"{kind}_{pid}.db"
             if not file.exists():
                 continue
-            sums = MmapedDict(str(folder / f"{kind}_{GONE}.db"))
-            for key, value, timestamp, _ in MmapedDict.read_all_values_from_file(str(file)):
-                sums.write_value(key, sums.read_value(key)[0] + value, timestamp)
-            sums.close()
-            file.unlink()
+            try:
+                sums = MmapedDict(str(folder / f"{kind}_{GONE}.db"))
+                for key, value, timestamp, _ in MmapedDict.read_all_values_from_file(str(file)):
+                    sums.write_value(key, sums.read_value(key)[0] + value, timestamp)
+                sums.close()
+            except struct.error as error:
+                raise ValueError(f"{file} is damaged: {error}") from error
+            finally:
+                file.unlink()
 
 
 def end(folder: Path) -> None:

@@ -66,7 +66,10 @@ def on_starting(server):
 
 def child_exit(server, worker):
     """In the master, when a worker has ended, however it did."""
-    exposition.retire(metrics_folder, worker.pid)
+    try:
+        exposition.retire(metrics_folder, worker.pid)
+    except (OSError, ValueError, RuntimeError) as error:  # no number is worth the service
+        server.log.error("What worker %s has counted is lost: %s: %s", worker.pid, type(error).__name__, error)
 
 
 def on_exit(server):

@@ -195,7 +195,7 @@ def alive(folder):
 
 
 def test_what_a_killed_server_left_is_removed_by_the_next(deployed, servers):
-    left = Path(f"/dev/shm/hydra-metrics-{os.geteuid()}-{2**22 + 1}")  # no process has so high a number
+    left = Path(f"/dev/shm/hydra-metrics-{os.geteuid()}-{2**22 + os.getpid()}")  # no process has so high a number
     left.mkdir(exist_ok=True)
     deployed()
     assert not left.exists()

@@ -1,11 +1,15 @@
 """What Prometheus is told, and who else is."""
 
 import asyncio
+import struct
 
 import pytest
 from django.db import DatabaseError, connection
 from prometheus_client import REGISTRY
+from prometheus_client.mmap_dict import MmapedDict, mmap_key
+from prometheus_client.multiprocess import MultiProcessCollector
 
+from webapp.exposition import retire
 from webapp.neighbours import is_neighbour
 from webapp.sessions.connection import ask
 from webapp.sessions.connection import connection as redis
@@ -106,3 +110,24 @@ def test_the_internet_is_not_told(client, rf, peer, forwarded, told):
     meta = {"REMOTE_ADDR": peer} | ({} if forwarded is None else {"HTTP_X_FORWARDED_FOR": forwarded})
     assert is_neighbour(rf.get("/metrics", **meta)) == told
     assert client.get("/metrics", **meta).status_code == (200 if told else 404)
+
+
+def test_what_workers_counted_is_added_up_when_they_end(tmp_path):
+    key = mmap_key("visits", "visits_total", ["page"], ["home"], "Visits.")
+    for pid, count in ((11, 3.0), (12, 4.0), (13, 5.0)):
+        counts = MmapedDict(str(tmp_path / f"counter_{pid}.db"))
+        counts.write_value(key, count, 0.0)
+        counts.close()
+    for pid in (11, 12, 14):
+        retire(tmp_path, pid)
+    assert sorted(path.name for path in tmp_path.glob("*.db")) == ["counter_0.db", "counter_13.db"]
+    (family,) = MultiProcessCollector(None, str(tmp_path)).collect()
+    assert [sample.value for sample in family.samples if sample.name == "visits_total"] == [12.0]
+
+
+def test_numbers_that_cannot_be_read_are_dropped_and_harm_nothing(tmp_path):
+    (tmp_path / "counter_11.db").write_bytes(struct.pack("ii", 64, 0) + b"\xff" * 56)
+    with pytest.raises(ValueError, match="is damaged"):
+        retire(tmp_path, 11)
+    assert not (tmp_path / "counter_11.db").exists()
+    retire(tmp_path / "never made", 12)
