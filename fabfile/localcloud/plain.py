@@ -53,7 +53,7 @@ class Program:
         self.end()
         folder(self.place, self.name, make=True)
         with open(self.log, "wb") as output:
-            subprocess.Popen(
+            process = subprocess.Popen(
                 self.words,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -62,6 +62,9 @@ class Program:
                 env={**self.environment, MARK: str(self.folder)},
                 start_new_session=True,  # it outlives the terminal too
             )
+        # For a moment after it was started its environment is empty: whoever looked then would take it for ended.
+        while process.poll() is None and process.pid not in self.pids:
+            time.sleep(LOOK / 10)
         write_private(self.folder / "started", self._told)
 
     def end(self, number=signal.SIGTERM):
