@@ -9,7 +9,17 @@ from webapp.health.views import home
 from webapp.links.following import follow
 from webapp.links.slugs import SLUG
 from webapp.sessions.views import sessions
-from webapp.users.views import AskReset, ChangeEmail, ChangePassword, DeleteAccount, Reset, ResetAsked, SignIn, SignOut, SignUp
+from webapp.users.views import (
+    AskReset,
+    ChangeEmail,
+    ChangePassword,
+    DeleteAccount,
+    Reset,
+    ResetAsked,
+    SignIn,
+    SignOut,
+    SignUp,
+)
 
 urlpatterns = [
     path("", home, name="home"),

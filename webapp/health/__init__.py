@@ -1,1 +1,1 @@
-"""Is the process alive, are its stores, and what does each of them hold: /healthz, /readyz, /version, /metrics and the first page."""
+"""Is the process alive, are its stores, and what each of them holds: /healthz, /readyz, /version, /metrics, the first page."""
