@@ -1,1 +1,1 @@
-"""Is the process alive, are its stores, and what each of them holds: /healthz, /readyz, /version, /metrics, the first page."""
+"""Is the process alive, are its stores, what does each hold: /healthz, /readyz, /version, /metrics, the first page."""
