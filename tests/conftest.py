@@ -1,6 +1,7 @@
 """What all tests share: those that need what this machine lacks are left out, by name and with the reason."""
 
 import os
+import signal
 
 import pytest
 
@@ -8,6 +9,8 @@ from fabfile.localcloud import probe
 from fabfile.localcloud.place import Place
 
 os.environ["PATH"] += ":/usr/local/sbin:/usr/sbin:/sbin"  # servers are not on a plain user's path
+# A shell lets what it starts in the background ignore Ctrl-C, and so would all that the tests start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def no_hosts():

@@ -168,8 +168,6 @@ class Run:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
-            # A shell lets what it starts in the background ignore Ctrl-C, and so would we and all that we start.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
 
     def until(self, *texts):
