@@ -24,6 +24,7 @@ from django.core.management import call_command  # noqa: E402 - needs the settin
 from django.test import Client  # noqa: E402
 
 from tests.web.hashers import CountingHasher  # noqa: E402
+from tests.web.linked import fresh_links, link, no_redis, owner  # noqa: E402, F401 - fixtures
 from webapp.sessions.connection import connection as redis_connection  # noqa: E402
 from webapp.users import accounts  # noqa: E402
 

@@ -3,18 +3,16 @@
 import pytest
 
 from tests.web.conftest import Browser
-from webapp.links import connection
 from webapp.links.models import Link
 from webapp.users.models import User
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("fresh_links")]
 TARGET = "https://example.org/"
 
 
 @pytest.fixture
 def links(new_name):
     """Two links of two owners."""
-    connection.forget()
     return [Link.objects.make(User.objects.create_user(new_name(), "", None), f"{TARGET}{n}") for n in range(2)]
 
 

@@ -12,33 +12,13 @@ from django.test import AsyncClient
 from django.utils import timezone
 from prometheus_client import REGISTRY
 
+from tests.web.linked import TARGET, end_the_minute, unrolled
 from webapp.links import connection, counter
 from webapp.links.models import Day, LateClick, Link, Minute, Source, Total
 from webapp.links.rollup import roll_up
 from webapp.users.models import User
 
-pytestmark = pytest.mark.django_db
-TARGET = "https://example.org/a/page?with=a&query#there"
-
-
-@pytest.fixture(autouse=True)
-def _fresh():
-    """Each test begins with a Redis nobody has found silent."""
-    connection.forget()
-    yield
-    connection.forget()
-
-
-@pytest.fixture
-def owner(new_name):
-    """A user."""
-    return User.objects.create_user(new_name(), "", None)
-
-
-@pytest.fixture
-def link(owner):
-    """A link of his."""
-    return Link.objects.make(owner, TARGET)
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("fresh_links")]
 
 
 @pytest.fixture
@@ -64,18 +44,6 @@ def commands(servers):
     return Commands()
 
 
-@pytest.fixture
-def no_redis(settings):
-    """Within the test nothing listens where Redis should be."""
-
-    def away():
-        moved = settings.ENVIRONMENT.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"})
-        settings.ENVIRONMENT = moved
-        connection.forget()
-
-    return away
-
-
 def gone(*_):
     """What the client library says of every statement when the server is away."""
     raise OperationalError(2006, "Server has gone away")
@@ -83,14 +51,6 @@ def gone(*_):
 
 def short(link):
     return f"/l/{link.slug}"
-
-
-def unrolled(link):
-    """The clicks of a link that wait in Redis: by family."""
-    clicks = {}
-    for _, family, number in counter.unrolled(link.pk)[2]:
-        clicks[family] = clicks.get(family, 0) + number
-    return clicks
 
 
 def test_a_link_leads_to_its_target_and_every_click_is_counted_at_once(browser, link):
@@ -207,7 +167,7 @@ def test_with_a_full_redis_links_are_followed_and_the_clicks_wait_in_mysql(brows
         connection.redis().config_set("maxmemory", "0")
     assert LateClick.objects.count() == 2
     assert unrolled(link) == {"Direct": 1}
-    connection.redis().delete(counter.OPEN)
+    end_the_minute()
     roll_up()
     assert Total.objects.get(link=link).clicks == 3
 
@@ -293,7 +253,7 @@ def test_with_mysql_away_warm_links_are_followed(browser, link):
 
 def test_an_account_that_is_deleted_takes_its_links_with_it_and_what_was_counted(browser, owner, link):
     browser.get(short(link))
-    connection.redis().delete(counter.OPEN)
+    end_the_minute()
     roll_up()
     counted = [model.objects.filter(link=link.pk) for model in (Total, Day, Minute, Source)]
     assert all(rows.exists() for rows in counted)

@@ -5,6 +5,7 @@ import io
 import re
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from html import escape
 
 import pytest
 from django.db import connection as mysql
@@ -12,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from tests.web.conftest import Browser
+from tests.web.linked import TARGET, end_the_minute
 from webapp.limits.rules import Rule
 from webapp.links import connection, counter
 from webapp.links.chart import chart_of
@@ -22,16 +24,7 @@ from webapp.links.statistics import figures_of
 from webapp.links.views import MAKING
 from webapp.users.models import User
 
-pytestmark = pytest.mark.django_db
-TARGET = "https://example.org/a/long/address"
-
-
-@pytest.fixture(autouse=True)
-def _fresh():
-    """Each test begins with a Redis nobody has found silent."""
-    connection.forget()
-    yield
-    connection.forget()
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("fresh_links")]
 
 
 @pytest.fixture
@@ -40,12 +33,6 @@ def owner(browser, new_name, password):
     name = new_name("owner")
     browser.post("/sign-up/", {"username": name, "password1": password, "password2": password})
     return User.objects.get(username=name)
-
-
-@pytest.fixture
-def link(owner):
-    """A link of his."""
-    return Link.objects.make(owner, TARGET)
 
 
 @pytest.fixture
@@ -59,10 +46,6 @@ def stranger(new_name, password):
 def follow(link, times=1, **headers):
     for _ in range(times):
         assert Browser().get(f"/l/{link.slug}", headers=headers).status_code == 302
-
-
-def end_the_minute():
-    connection.redis().delete(counter.OPEN)
 
 
 def rows(page):
@@ -95,7 +78,7 @@ def test_what_is_wrong_is_said_beside_the_field_and_what_was_typed_stays(browser
     assert list(page.context["form"].errors) == [field]
     assert said in page.text
     assert re.search(rf'<input[^>]*name="{field}"[^>]*aria-invalid="true"[^>]*id_{field}_error', page.text)
-    assert f'value="{typed["target"]}"' in page.text or not typed["target"]
+    assert f'value="{escape(typed["target"])}"' in page.text or not typed["target"]
     assert not Link.objects.exists()
 
 
@@ -106,7 +89,7 @@ def test_who_makes_too_many_is_told_when_to_go_on_and_loses_nothing(browser, own
     assert browser.post("/links/new/", {"target": "nonsense"}).status_code == 200  # what makes nothing is not counted
     page = browser.post("/links/new/", {"target": TARGET})
     assert (page.status_code, page["Retry-After"]) == (429, "10")
-    assert f'value="{TARGET}"' in page.text
+    assert f'value="{escape(TARGET)}"' in page.text
     assert Link.objects.filter(owner=owner).count() == 2
 
 
@@ -234,11 +217,10 @@ def test_clicks_that_redis_missed_are_shown_too(link):
     assert (figures.clicks, figures.sources) == (1, [("Direct", 1)])
 
 
-def test_without_redis_the_figures_are_those_of_the_last_minute_and_say_so(link, settings):
+def test_without_redis_the_figures_are_those_of_the_last_minute_and_say_so(link, no_redis):
     Total.objects.create(link=link, clicks=7, visitors=3)
     Day.objects.create(link=link, day=datetime.now(UTC).date(), clicks=7, visitors=3)
-    settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"})
-    connection.forget()
+    no_redis()
     figures = figures_of(link.pk)
     assert (figures.clicks, figures.visitors, figures.today, figures.live) == (7, 3, 3, False)
 

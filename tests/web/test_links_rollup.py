@@ -13,19 +13,14 @@ from pydantic import SecretStr
 from redis.exceptions import RedisError
 
 from tests.web.durable import PASSWORD, DurableRedis
+from tests.web.linked import end_the_minute
 from webapp.links import connection, counter, rollup
 from webapp.links.models import Day, LateClick, Link, Minute, Rollup, Source, Total
 from webapp.links.rollup import roll_up
 from webapp.links.visits import Visit
 from webapp.users.models import User
 
-
-@pytest.fixture(autouse=True)
-def _fresh():
-    """Each test begins with a Redis nobody has found silent."""
-    connection.forget()
-    yield
-    connection.forget()
+pytestmark = pytest.mark.usefixtures("fresh_links")
 
 
 @pytest.fixture
@@ -51,11 +46,6 @@ def click(link, visitor="a" * 32, family="Direct", times=1):
     visit = Visit(visitor, family)
     for _ in range(times):
         assert (counter.click(link.slug, visit) or counter.click(link.slug, visit, link.entry)) == link.target.encode()
-
-
-def end_the_minute():
-    """What the clock does to the open batch: nothing is counted into it any more."""
-    connection.redis().delete(counter.OPEN)
 
 
 def totals(links):
@@ -311,9 +301,8 @@ def test_a_redis_that_comes_back_with_older_files_counts_nothing_twice(links, du
     assert totals(links)[:2] == [12, 0]
 
 
-def test_the_command_says_what_is_wrong_in_one_line(links, settings):
-    settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"})
-    connection.forget()
+def test_the_command_says_what_is_wrong_in_one_line(links, no_redis):
+    no_redis()
     with pytest.raises(CommandError, match="run it again"):
         call_command("rolluplinks")
     with pytest.raises(CommandError, match="from 1 to 3600"):
