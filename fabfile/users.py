@@ -26,7 +26,7 @@ DONE = {"orphan": "removed", "unclaimed": "added"}
 @task(
     positional=["name"],
     help={
-        "name": "the user name",
+        "name": "the username",
         "email": "the e-mail address; may be left out",
         "password_stdin": "read the password from the first line of standard input instead of asking",
     },
@@ -60,7 +60,7 @@ def adduser(c, name, email="", password_stdin=False):
 @task(
     positional=["name"],
     help={
-        "name": "the user name in any spelling, or an e-mail address",
+        "name": "the username in any spelling, or an e-mail address",
         "json": "print JSON, for programs, instead of lines for people",
     },
 )
@@ -91,7 +91,7 @@ def find(c, name, json=False):
 @task(
     positional=["name"],
     help={
-        "name": "the user name",
+        "name": "the username",
         "password_stdin": "read the password from the first line of standard input instead of asking",
     },
 )
@@ -118,7 +118,7 @@ def passwd(c, name, password_stdin=False):
     raise Refusal(f"The account {name} changes all the time: the old password still holds, run this again")
 
 
-@task(positional=["name"], help={"name": "the user name"})
+@task(positional=["name"], help={"name": "the username"})
 def disable(c, name):
     """Lock an account: it cannot sign in, and its sessions end at once. Nothing of it is lost.
 
@@ -136,7 +136,7 @@ def disable(c, name):
     print(f"{account.name} {told}; {again}.")
 
 
-@task(positional=["name"], help={"name": "the user name"})
+@task(positional=["name"], help={"name": "the username"})
 def enable(c, name):
     """Let a locked account sign in again, with the password it had."""
     stage = stage_of(c)
@@ -151,7 +151,7 @@ def enable(c, name):
 
 @task(
     positional=["name"],
-    help={"name": "the user name", "yes": "the same name once more, as it was typed at sign-up: then it is done"},
+    help={"name": "the username", "yes": "the same name once more, as it was typed at sign-up: then it is done"},
 )
 def deluser(c, name, yes=""):
     """Delete an account for good; its name and its e-mail address can be taken again.

@@ -80,6 +80,11 @@ def test_a_password_like_the_name_is_refused(browser, new_name):
     assert "password2" in sign_up(browser, name, name + "1").context["form"].errors
 
 
+def test_a_name_is_called_the_same_at_sign_up_and_at_sign_in(browser):
+    labels = [browser.get(path).context["form"].fields["username"].label for path in ("/sign-up/", "/sign-in/")]
+    assert labels == ["Username", "Username"]
+
+
 def test_signing_in_and_out(browser, name, password):
     assert sign_in(browser, name, password).url == "/"
     assert signed_in_as(browser) == name

@@ -13,7 +13,7 @@ class ApiTokenAdmin(admin.ModelAdmin):
     list_select_related = ("user",)
     list_filter = ("created", "last_used")
     search_fields = ("user__username", "device")
-    search_help_text = "Part of a user name or of a device."
+    search_help_text = "Part of a username or of a device."
     ordering = ("-created",)
     fields = readonly_fields = ("user", "device", "created", "last_used", "expires")
 

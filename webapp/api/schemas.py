@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field, SecretStr, StringConstraints
 
 from webapp.api.models import DEVICE_LENGTH
 from webapp.api.tokens import DAYS, MOST_DAYS
-from webapp.users.models import NAME_LENGTH
+from webapp.users.names import NAME_LENGTH
 
 Password = Annotated[SecretStr, Field(max_length=4096)]
 Device = Annotated[

@@ -14,7 +14,7 @@ class LinkAdmin(admin.ModelAdmin):
     list_select_related = ("owner",)
     list_filter = ("disabled",)
     search_fields = ("=slug", "target", "=owner__username")
-    search_help_text = "A slug, part of a target, or a user name."
+    search_help_text = "A slug, part of a target, or a username."
     ordering = ("-pk",)
     actions = ("switch_off", "switch_on")
 

@@ -20,7 +20,7 @@ def moment(text: str) -> datetime | None:
 
 @dataclass(frozen=True)
 class Account:
-    """What is known about one user name. Texts as stored; `password` is one of Django's encoded hashes.
+    """What is known about one username. Texts as stored; `password` is one of Django's encoded hashes.
 
     id          random, for ever; tells a name registered anew from the account that had it before
     name        as typed at sign-up; the item's own name is its canonical form

@@ -34,6 +34,14 @@ def find(name: str) -> Account | None:
         return None
 
 
+def by_email(email: str) -> Account | None:
+    """The account with this e-mail address, in any capitals, or None, also for what can be no address."""
+    try:
+        return store().by_email(email)
+    except InvalidName:
+        return None
+
+
 def is_text(text: object) -> bool:
     """Whether it is a text that can be written in UTF-8; half of a surrogate pair, which JSON can carry, cannot."""
     try:

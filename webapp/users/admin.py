@@ -9,9 +9,8 @@ from django.http import HttpResponseRedirect
 from django.utils.text import capfirst
 
 from webapp.users import accounts
-from webapp.users.forms import by_email
 from webapp.users.models import User
-from webapp.users.names import EMAIL_TAKEN, check_free, check_name
+from webapp.users.names import check_address_free
 from webapp.users.shards import InvalidName
 from webapp.users.store import Changed, EmailTaken, NameTaken
 
@@ -24,16 +23,10 @@ class AddForm(AdminUserCreationForm):
     class Meta(AdminUserCreationForm.Meta):
         model = User
 
-    def clean_username(self):
-        """A name that nobody has, in whatever spelling."""
-        name = self.cleaned_data["username"]
-        check_name(name)
-        check_free(name)
-        return name
-
     def clean_email(self):
         """An address that nobody has."""
-        return free_address(self.cleaned_data["email"])
+        check_address_free(self.cleaned_data["email"])
+        return self.cleaned_data["email"]
 
     def _post_clean(self):
         # Before the password is weighed, since it must not be like the address.
@@ -65,15 +58,8 @@ class ChangeForm(UserChangeForm):
 
     def clean_email(self):
         """An address that nobody else has."""
-        return free_address(self.cleaned_data["email"], self.instance.account_id)
-
-
-def free_address(email: str, account_id: str | None = None) -> str:
-    """The address; raises ValidationError when another account than this has it."""
-    owner = by_email(email) if email else None
-    if owner is not None and owner.id != account_id:
-        raise forms.ValidationError(EMAIL_TAKEN)
-    return email
+        check_address_free(self.cleaned_data["email"], self.instance.account_id)
+        return self.cleaned_data["email"]
 
 
 @admin.register(User)
@@ -86,7 +72,7 @@ class UserAdmin(DjangoUserAdmin):
     list_display = ("username", "is_active", "is_staff", "first_seen")
     list_filter = ("is_active", "is_staff", "is_superuser", "groups")
     search_fields = ("folded_name",)
-    search_help_text = "Part of a user name, or a whole e-mail address."
+    search_help_text = "Part of a username, or a whole e-mail address."
     ordering = ("username",)
     actions = ("lock", "unlock")
     add_fieldsets = (
@@ -109,7 +95,7 @@ class UserAdmin(DjangoUserAdmin):
         # The column itself is compared byte for byte.
         named = queryset.annotate(folded_name=Collate("username", "utf8mb4_general_ci"))
         found, duplicates = super().get_search_results(request, named, search_term)
-        owner = by_email(search_term.strip()) if "@" in search_term else None
+        owner = accounts.by_email(search_term.strip()) if "@" in search_term else None
         if owner is not None and not found.filter(account_id=owner.id).exists():
             return queryset.filter(account_id=owner.id), False
         return found, duplicates

@@ -1,5 +1,6 @@
 """A model field without a column, for what Django asks a user for and SimpleDB keeps."""
 
+from django.core.exceptions import FieldError
 from django.db import models
 
 
@@ -11,6 +12,10 @@ class AccountField(models.CharField):
     def __init__(self, verbose_name: str, access: property, **options):
         super().__init__(verbose_name, **options)
         self.access = access
+
+    def get_col(self, alias, output_field=None):
+        """What a query would ask the table for."""
+        raise FieldError(f"{self.name!r} is kept in SimpleDB: no query can ask for it; ask each user")
 
     def get_attname_column(self):
         """No column: neither queries nor migrations see this field."""

@@ -8,8 +8,8 @@ from django.views.decorators.debug import sensitive_variables
 from webapp.users import accounts
 from webapp.users.confirmation import confirmed
 from webapp.users.emails import change_email
-from webapp.users.models import NAME_LENGTH, User
-from webapp.users.names import EMAIL_TAKEN, TAKEN, check_free, check_name
+from webapp.users.models import User
+from webapp.users.names import EMAIL_TAKEN, NAME_LENGTH, TAKEN, check_free, check_name
 from webapp.users.shards import InvalidName
 from webapp.users.store import EmailTaken, NameTaken
 
@@ -18,7 +18,7 @@ class SignUpForm(SetPasswordMixin, forms.Form):
     """A name, an e-mail address and a password twice."""
 
     username = UsernameField(
-        label="User name",
+        label="Username",
         max_length=NAME_LENGTH,
         validators=[check_name],
         help_text="Letters, digits and @ . + - _ only. Nobody else can have the same name in other capitals.",
@@ -130,7 +130,7 @@ class ResetForm(PasswordResetForm):
 
     def get_users(self, email):
         """Who shall get a mail: the owner of this address, if he may sign in and has a password."""
-        account = by_email(email)
+        account = accounts.by_email(email)
         if account is None:
             accounts.find(email)
             User.objects.filter(account_id="").first()
@@ -143,11 +143,3 @@ class ResetForm(PasswordResetForm):
         """Send the mail; its link leads to PUBLIC_URL, whatever name of ours the browser asked for."""
         secure, _, host = settings.ENVIRONMENT.public_url.partition("://")
         super().save(**{**options, "domain_override": host, "use_https": secure == "https"})
-
-
-def by_email(email: str):
-    """The account with this address, or None."""
-    try:
-        return accounts.store().by_email(email)
-    except InvalidName:
-        return None

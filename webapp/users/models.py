@@ -9,6 +9,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.hashers import check_password, make_password
 from django.contrib.auth.models import PermissionsMixin
 from django.contrib.auth.models import UserManager as DjangoUserManager
+from django.core.exceptions import ValidationError
 from django.core.mail import send_mail
 from django.core.validators import validate_email
 from django.db import DatabaseError, models, transaction
@@ -18,14 +19,15 @@ from django.views.decorators.debug import sensitive_variables
 from webapp.users import accounts
 from webapp.users.account import Account, moment, timestamp
 from webapp.users.fields import AccountField
+from webapp.users.lookups import UserQuerySet
+from webapp.users.names import check_address_free, check_free, check_name
 from webapp.users.shards import InvalidName
 from webapp.users.store import Changed, StoreError
 
-NAME_LENGTH = 150  # characters, for a name given here
 COLUMN_LENGTH = 255  # characters; other clients of SimpleDB may give longer names than we do
 
 
-class UserManager(DjangoUserManager):
+class UserManager(DjangoUserManager.from_queryset(UserQuerySet)):
     """Finds and makes rows; a user made here gets his account in SimpleDB first.
 
     `create_user` and its kin raise NameTaken, EmailTaken, InvalidName, Unavailable. Without a password nobody can sign
@@ -299,6 +301,20 @@ class User(AbstractBaseUser, PermissionsMixin):
         self.is_active = False
         self.save(update_fields=["username", "is_active"])
 
+    def clean_fields(self, exclude=None):
+        """As Django's, which forms call; a name that nobody can be given here is refused beside the field."""
+        super().clean_fields(exclude)
+        if not self.account_id:
+            beside("username", exclude, check_name, self.username)
+
+    def validate_unique(self, exclude=None):
+        """As Django's; a new name must be free in SimpleDB, in whatever spelling, and a new address too."""
+        super().validate_unique(exclude)
+        if not self.account_id:
+            beside("username", exclude, check_free, self.username)
+        if self._email:
+            beside("email", exclude, check_address_free, self._email, self.account_id)
+
     def get_session_auth_hash(self) -> str:
         """What a session keeps to tell whether the password has changed since.
 
@@ -313,3 +329,13 @@ class User(AbstractBaseUser, PermissionsMixin):
     def _stamp_hash(self, secret: str | None) -> str:
         stamp = f"{self.account_id}:{self.account.stamp if self.account else ''}"
         return salted_hmac("webapp.users.session", stamp, secret=secret, algorithm="sha256").hexdigest()
+
+
+def beside(field: str, exclude, check, *arguments) -> None:
+    """Run a check, whose ValidationError shall stand beside this field, unless the field is excluded from them."""
+    if field in (exclude or ()):
+        return
+    try:
+        check(*arguments)
+    except ValidationError as error:
+        raise ValidationError({field: error.error_list}) from error

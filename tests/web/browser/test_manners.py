@@ -59,7 +59,7 @@ def test_what_is_wrong_is_said_beside_its_field_and_what_was_typed_stays(visitor
     page.goto("/sign-up/")
     visitor.fill_in("Create account", username="two words", email="nowhere", password1="one thing", password2="another")
     for label, words, typed in [
-        ("User name", "Enter a valid username", "two words"),
+        ("Username", "Enter a valid username", "two words"),
         ("E-mail address", "Enter a valid email address", "nowhere"),
         ("Password confirmation", "The two password fields didn’t match", ""),
     ]:
@@ -83,8 +83,8 @@ def test_a_form_with_errors_says_so_first_and_leads_to_each(visitor):
     expect(page).to_have_title("Error: Sign up · Hydra")
     summary = page.get_by_role("alert")
     expect(summary).to_be_focused()
-    summary.get_by_role("link", name="User name").click()
-    expect(page.get_by_label("User name")).to_be_focused()
+    summary.get_by_role("link", name="Username").click()
+    expect(page.get_by_label("Username")).to_be_focused()
 
 
 def test_while_the_accounts_are_away_the_form_keeps_what_was_typed(visitor, servers, password):

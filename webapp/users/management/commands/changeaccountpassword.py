@@ -16,7 +16,7 @@ class Command(BaseCommand):
     help = "Change an account's password and end its sessions. The password is asked for, or read from stdin."
 
     def add_arguments(self, parser):
-        parser.add_argument("name", help="the user name")
+        parser.add_argument("name", help="the username")
 
     def handle(self, *, name, **_):
         try:

@@ -15,7 +15,7 @@ class Command(BaseCommand):
     help = "Make an account in SimpleDB and its user's row in MySQL. The password is asked for, or read from stdin."
 
     def add_arguments(self, parser):
-        parser.add_argument("name", help="the user name")
+        parser.add_argument("name", help="the username")
         parser.add_argument("--email", default="", help="the e-mail address; may be left out")
         parser.add_argument("--superuser", action="store_true", help="may do everything here, under /admin/ too")
 
