@@ -49,4 +49,5 @@ def summary(values: list[tuple[str, int]], most: int) -> str:
     if not total:
         return "No clicks."
     best = next(label for label, value in values if value == most)
-    return f"{total:,} clicks from {values[0][0]} to {values[-1][0]}; the most, {most:,}, at {best}."
+    clicks = "1 click" if total == 1 else f"{total:,} clicks"
+    return f"{clicks} from {values[0][0]} to {values[-1][0]}; the most, {most:,}, at {best}."

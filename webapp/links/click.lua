@@ -1,7 +1,7 @@
 -- One click: what the link is, and the click counted, in one round trip.
 -- KEYS  the link; what names the open batch; the set of batches
--- ARGV  the visitor, empty to count nothing; the family he comes from; the link as MySQL knows it, empty on the first
---       try; for how many seconds to remember that
+-- ARGV  the visitor, empty to count nothing; the family he comes from, 'Automatic' for what is no visitor; the link as
+--       MySQL knows it, empty on the first try; for how many seconds to remember that
 -- A stored link is "ID END TARGET": ID 0 for a slug that nobody has, END 0 for never, in seconds since 1970.
 -- Returns false to be asked again with what MySQL knows; "0" nobody has it; "1" it has ended; otherwise the target.
 local stored = redis.call('GET', KEYS[1])
@@ -28,7 +28,9 @@ if not batch or tonumber(string.match(batch, '^%d+')) ~= minute then
   redis.call('SET', KEYS[2], batch)
   redis.call('SADD', KEYS[3], batch)
 end
-redis.call('PFADD', 'visitors:' .. id .. ':' .. math.floor(now / 86400), ARGV[1])
+if ARGV[2] ~= 'Automatic' then
+  redis.call('PFADD', 'visitors:' .. id .. ':' .. math.floor(now / 86400), ARGV[1])
+end
 -- Last: whatever fails before has counted nothing, and may be counted elsewhere.
 redis.call('HINCRBY', 'clicks:' .. batch, id .. '|' .. ARGV[2], 1)
 return target

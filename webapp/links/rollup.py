@@ -19,6 +19,7 @@ from redis.exceptions import RedisError
 
 from webapp.links import counter
 from webapp.links.models import Day, LateClick, Link, Minute, Rollup, Total
+from webapp.links.visits import AUTOMATIC
 
 PART = 1000  # links in one transaction
 LATE = 2000  # late clicks in one transaction
@@ -121,8 +122,9 @@ def roll_late() -> int:
         visitors = defaultdict(set)
         for row in rows:
             days[row.at.date()][row.at][row.link_id][row.family] += 1
-            visitors[row.link_id, day_number(row.at.date())].add(row.visitor)
-        if rows:
+            if row.family != AUTOMATIC:
+                visitors[row.link_id, day_number(row.at.date())].add(row.visitor)
+        if visitors:
             counter.add_visitors(visitors)
         for day, minutes in days.items():
             add(day, minutes)
@@ -133,7 +135,8 @@ def roll_late() -> int:
 def add(day: date, minutes: dict[datetime, Counts]) -> int:
     """Add the clicks of some minutes of one day to the tables, inside a transaction; gives how many those are.
 
-    Links that are gone are left out. The others are locked, so that nobody else joins their visitors meanwhile.
+    Links that are gone are left out. The others are locked, so that nobody else joins their visitors meanwhile. What
+    was automatic is in the table of sources alone.
     """
     links = {link for counts in minutes.values() for link in counts}
     there = set(Link.objects.select_for_update().filter(pk__in=links).order_by("pk").values_list("pk", flat=True))
@@ -142,10 +145,11 @@ def add(day: date, minutes: dict[datetime, Counts]) -> int:
     for at, counts in minutes.items():
         for link in there & counts.keys():
             for family, clicks in counts[link].items():
-                by_minute[link, at] += clicks
                 by_source[link, family] += clicks
-                by_link[link] += clicks
-    joined = join_visitors(day, sorted(there))
+                if family != AUTOMATIC:
+                    by_minute[link, at] += clicks
+                    by_link[link] += clicks
+    joined = join_visitors(day, sorted(by_link))
     upsert("minute", ("link_id", "at"), [(*key, clicks) for key, clicks in sorted(by_minute.items())])
     upsert("source", ("link_id", "family"), [(*key, clicks) for key, clicks in sorted(by_source.items())])
     sketched = ("visitors", "sketch")
@@ -164,7 +168,7 @@ def join_visitors(day: date, links: list[int]) -> dict[int, tuple]:
 
 
 def upsert(table: str, key: tuple, rows: list[tuple], replaced: tuple = ()) -> None:
-    """Insert rows of key, clicks and what is replaced; where the key is there, its clicks are added to."""
+    """Insert rows of key, clicks and what is replaced, if any; where the key is there, its clicks are added to."""
     names = (*key, "clicks", *replaced)
     # VALUES() is older than MySQL's row alias, which MariaDB does not know.
     changes = ["clicks = clicks + VALUES(clicks)", *(f"{name} = VALUES({name})" for name in replaced)]

@@ -10,6 +10,7 @@ from django.utils import timezone
 from redis.exceptions import RedisError
 
 from webapp.links import counter
+from webapp.links.visits import AUTOMATIC
 
 MINUTES = 60
 DAYS = 30
@@ -34,11 +35,15 @@ UNION ALL SELECT 'batch', batch, 1 FROM links_rollup
 
 @dataclass(frozen=True)
 class Figures:
-    """A link's statistics. The lists are in the order of time, without gaps; `sources` has the largest first."""
+    """A link's statistics. The lists are in the order of time, without gaps; `sources` has the largest first.
+
+    What is `automatic` is in no other figure.
+    """
 
     at: datetime
     live: bool  # False when Redis could not be asked: then all is as of the last minute
     clicks: int
+    automatic: int
     visitors: int
     today: int  # visitors of today (UTC)
     minutes: list[tuple[datetime, int]]
@@ -87,10 +92,11 @@ def read(link: int, now: datetime, batches: set[str]) -> dict[str, dict]:
 
 def add(known: dict, at: datetime, family: str, clicks: int) -> None:
     """Add clicks that are in none of MySQL's sums yet."""
-    known["total"][""] += clicks
-    known["minute"][at] += clicks
-    known["day"][at.date()] += clicks
     known["source"][family] += clicks
+    if family != AUTOMATIC:
+        known["total"][""] += clicks
+        known["minute"][at] += clicks
+        known["day"][at.date()] += clicks
 
 
 def figures(known: dict, now: datetime, today: int, live: bool) -> Figures:
@@ -103,6 +109,7 @@ def figures(known: dict, now: datetime, today: int, live: bool) -> Figures:
         at=now,
         live=live,
         clicks=known["total"][""],
+        automatic=known["source"].pop(AUTOMATIC, 0),
         visitors=max(today, known["visitors"][""]),
         today=today,
         minutes=[(at, known["minute"][at]) for at in minutes],

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from django.conf import settings
 
 from webapp.limits.addresses import client_address
+from webapp.links.robots import is_automatic
 
 DIRECT = "Direct"
 OTHER = "Other sites"
+AUTOMATIC = "Automatic"  # what nobody clicked on; counted by this name alone, which click.lua knows too
 
 HOSTS = {
     "t.co": "X",
@@ -35,12 +37,15 @@ LABELS = {
     "github": "GitHub",
     "wikipedia": "Wikipedia",
 }
-FAMILIES = tuple(dict.fromkeys([DIRECT, *HOSTS.values(), *LABELS.values(), OTHER]))
+FAMILIES = tuple(dict.fromkeys([DIRECT, *HOSTS.values(), *LABELS.values(), OTHER, AUTOMATIC]))
 
 
 @dataclass(frozen=True)
 class Visit:
-    """One click: a digest that stands for the visitor, 32 hexadecimal digits, and the family of the page before."""
+    """One click: a digest that stands for the visitor, 32 hexadecimal digits, and the family of the page before.
+
+    Or AUTOMATIC, and then it is no click and nobody has visited.
+    """
 
     visitor: str
     family: str
@@ -51,7 +56,7 @@ def visit_of(request) -> Visit:
     meta = request.META
     who = f"{client_address(request)} {meta.get('HTTP_USER_AGENT', '')}"
     digest = hashlib.blake2b(who.encode(errors="replace"), key=digest_key(settings.SECRET_KEY), digest_size=16)
-    return Visit(digest.hexdigest(), family_of(meta.get("HTTP_REFERER", "")))
+    return Visit(digest.hexdigest(), AUTOMATIC if is_automatic(meta) else family_of(meta.get("HTTP_REFERER", "")))
 
 
 def family_of(referrer: str) -> str:
