@@ -43,10 +43,15 @@ def plain_environment():
 
 def redis_configuration(folder, memory, port, password):
     """Redis's file as on a machine, but with the data in a folder of ours. `password` is a Secret; returns the text."""
-    text = redis.CONFIGURATION.replace("{folder}", str(folder)).replace("{memory}", str(memory))
+    text = redis.CONFIGURATION.replace("{folder}", quoted(folder)).replace("{memory}", str(memory))
     # The last of two lines that say the same counts. A title would hide who started it.
     text += f"bind 127.0.0.1\nport {port}\nsupervised no\nset-proc-title no\n"
     return Template(text, password=password).reveal()
+
+
+def quoted(path):
+    """A path as Redis's and MariaDB's files want it, whatever letters it has."""
+    return '"' + str(path).replace("\\", r"\\").replace('"', r"\"") + '"'
 
 
 def manage(environment, words):
@@ -59,11 +64,13 @@ def manage(environment, words):
 
 
 def is_free(port, address="127.0.0.1"):
-    """Whether a server could listen there."""
+    """Whether no other server listens there. Raises PermissionError for a port that is for root alone."""
     with socket.socket() as one:
         one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             one.bind((address, port))
+        except PermissionError:
+            raise
         except OSError:
             return False
     return True

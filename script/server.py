@@ -2,6 +2,7 @@
 
 import argparse
 import fcntl
+import glob
 import os
 import secrets
 import signal
@@ -29,9 +30,12 @@ root nor an account at AWS is needed. Ctrl-C ends all of it; the next run goes o
 {DATA.relative_to(ROOT)} and may be deleted to begin anew. Mails are printed here.
 """
 MORE = """\
-While it runs, Django's own commands know the same stores:
-  script/server manage createaccount ada --superuser
-  script/server manage makemigrations
+While it runs, Django's own commands know the same stores; say them in another terminal:
+  script/server manage createaccount ada --superuser    an account; with --superuser also for /admin/
+  script/server manage shell                            or dbshell, showmigrations, whatever manage.py has
+  script/server manage makemigrations && script/server manage migrate
+
+The tests need none of this, they start servers of their own: script/test tests/web
 """
 
 
@@ -85,7 +89,11 @@ def serve(options):
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     number = options.port or any_free()
-    if not is_free(number):
+    try:
+        free = is_free(number)
+    except PermissionError:
+        sys.exit(f"Port {number} is for root alone: choose another, `script/server --port 8000` say.")
+    if not free:
         by = f" by {name}" if (name := owner(number)) else ""
         sys.exit(f"Port {number} is in use{by}: end that, or choose another, `script/server --port {number + 1}` say.")
     data = options.data.resolve()
@@ -95,7 +103,9 @@ def serve(options):
     try:
         stores.start(keep=(lock.fileno(),))
         children = start_application(data, number, stores, keep=(lock.fileno(),))
-        print(f"The application is at http://127.0.0.1:{number}/ and its data in {data}. Ctrl-C ends it.", flush=True)
+        print(f"The application is at http://127.0.0.1:{number}/ and its data in {data}. Ctrl-C ends it.")
+        print("Sign up there. Who may use /admin/ is made by `script/server manage createaccount NAME --superuser`.")
+        sys.stdout.flush()
         stay([*stores.children, *children])
     except KeyboardInterrupt:
         print("\nEnding; the data stays.", flush=True)
@@ -151,7 +161,9 @@ def start_application(data, number, stores, keep):
     write_private(data / "environment", "".join(f"{name}={value}\n" for name, value in environment.items()))
     if "No migrations to apply" not in (told := manage(environment, ("migrate", "--noinput"))):
         print(told.strip(), flush=True)
-    words = python("-m", "gunicorn", "-c", str(ROOT / "webapp/gunicorn.conf.py"), "--reload", "--workers", "1")
+    words = python("-m", "gunicorn", "-c", str(ROOT / "webapp/gunicorn.conf.py"), "--workers", "1")
+    # A file that could not be loaded is none of the modules that gunicorn looks at by itself.
+    words += ("--reload", "--reload-extra-file", f"{glob.escape(str(ROOT))}/webapp/**/*.py")
     web = Child("the application", (*words, "freshstatic:application"), environment)
     counter = Child(
         "the worker for clicks",

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 from children import Child, python
-from processes import any_free, plain_environment, program, redis_configuration
+from processes import any_free, plain_environment, program, quoted, redis_configuration
 
 from fabfile.engine.secret import Secret
 from fabfile.localcloud import mariadb
@@ -75,12 +75,11 @@ class Stores:
         (folder / "tls").mkdir(parents=True, exist_ok=True, mode=0o700)
         self.install_mariadb(folder)
         self.certify(folder / "tls")
-        layout = mariadb.Layout(
-            str(folder / "data"), "mariadb.sock", str(folder / "tls"), "", HERE, self.ports["mariadb"]
-        )
+        # The server's working folder is its data's.
+        layout = mariadb.Layout(quoted(folder / "data"), "mariadb.sock", "../tls", "", HERE, self.ports["mariadb"])
         options = mariadb.option_file(layout, {"character_set_server": "utf8mb4"})
         write_private(folder / "init.sql", self.first_statements())
-        write_private(folder / "my.cnf", f"{options}init_file = {folder / 'init.sql'}\n")
+        write_private(folder / "my.cnf", f"{options}init_file = ../init.sql\n")
         words = (program("mariadbd"), f"--defaults-file={folder / 'my.cnf'}", *AS_ROOT)
         child = Child("MariaDB", words, plain_environment(), folder / "output.log")
         return child, lambda: can(lambda: mariadb.greet(HERE, self.ports["mariadb"], HERE, self.authority.pem))
@@ -91,10 +90,11 @@ class Stores:
             return
         scratch = folder / "data.new"
         shutil.rmtree(scratch, ignore_errors=True)
-        words = [program("mariadb-install-db"), "--no-defaults", f"--datadir={scratch}", "--skip-test-db"]
+        # From within: it is a shell script, and stumbles over blanks in a path.
+        words = [program("mariadb-install-db"), "--no-defaults", f"--datadir=./{scratch.name}", "--skip-test-db"]
         # On a disk that syncs slowly these tables take seconds; until the folder has its name they are worth nothing.
         words += ["--innodb-flush-log-at-trx-commit=0", *AS_ROOT]
-        done = subprocess.run(words, capture_output=True, text=True, check=False, env=plain_environment())
+        done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False, env=plain_environment())
         if done.returncode:
             raise OSError(f"mariadb-install-db ended with {done.returncode}: {(done.stdout + done.stderr)[-800:]}")
         scratch.rename(folder / "data")

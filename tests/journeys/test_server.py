@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from secrets import token_hex
@@ -74,8 +75,8 @@ class Server:
 
 @pytest.fixture
 def server(tmp_path):
-    """A data folder; what runs on it ends with the test."""
-    one = Server(tmp_path / "data")
+    """A data folder, with a name that only people would give; what runs on it ends with the test."""
+    one = Server(tmp_path / 'it\'s "Zoë" #1 \\')
     yield one
     if one.process and one.process.poll() is None:
         one.end(signal.SIGTERM)
@@ -116,6 +117,9 @@ def test_it_has_its_static_files_starts_anew_after_a_change_and_knows_djangos_co
     page = requests.get(f"{server.up().url}/sign-in/", timeout=20).text
     sheet = re.search(r'href="(/static/style\.css)"', page)[1]
     assert requests.get(server.url + sheet, timeout=20).headers["Content-Type"].startswith("text/css")
+    lost = requests.get(f"{server.url}/no-such-page", timeout=20)
+    assert "Using the URLconf" in lost.text
+    assert "'unsafe-inline'" in lost.headers["Content-Security-Policy"], "Django's own page has its style in it"
     os.utime(ROOT / "webapp/request_ids.py")
     server.until(r"request_ids\.py modified")
     assert requests.get(f"{server.url}/readyz", timeout=20).json()["ready"]
@@ -140,6 +144,20 @@ def test_what_is_in_the_way_is_one_sentence(server, tmp_path):
     assert third.process.returncode == 1
 
 
+def test_a_file_that_cannot_be_loaded_is_shown_and_ends_nothing(tmp_path):
+    (tmp_path / "broken_settings.py").write_text("nothing.of_this_name\n")
+    code = "from freshstatic import application; print(application({}, lambda *start: print(start[0]))[0].decode())"
+    told = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"PYTHONPATH": f"{ROOT}:{ROOT}/script:{tmp_path}", "DJANGO_SETTINGS_MODULE": "broken_settings"},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert "500 Internal Server Error" in told
+    assert told.count("NameError: name 'nothing' is not defined") == 2, "in the answer, and where the server prints"
+
+
 def test_without_it_djangos_commands_say_what_to_start(server):
     said, _ = server.begin("manage", "migrate").process.communicate(timeout=LONGEST)
     assert (server.process.returncode, said.count("\n")) == (1, 1)
@@ -148,7 +166,7 @@ def test_without_it_djangos_commands_say_what_to_start(server):
 
 def test_its_help_teaches():
     done = subprocess.run(["script/server", "--help"], cwd=ROOT, capture_output=True, text=True, check=True)
-    for word in ("Ctrl-C", "--port", "--data", "manage createaccount"):
+    for word in ("Ctrl-C", "--port", "--data", "manage createaccount", "manage shell", "script/test"):
         assert word in done.stdout
 
 
@@ -191,3 +209,13 @@ def test_no_secret_is_on_a_command_line_or_readable_by_others(server):
 def test_a_port_that_is_none_is_refused(server):
     said, _ = server.begin("--port", "70000").process.communicate(timeout=LONGEST)
     assert server.process.returncode == 2 and "invalid port value: '70000'" in said
+
+
+def test_a_port_for_root_alone_is_told_so(tmp_path):
+    if int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text()) <= 81:
+        return  # here is no such port
+    words = ["script/server", "--port", "81", "--data", tmp_path / "data"]
+    before = () if os.geteuid() else ("setpriv", "--bounding-set=-net_bind_service")
+    done = subprocess.run([*before, *words], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "Port 81 is for root alone: choose another, `script/server --port 8000` say.\n"
