@@ -1,14 +1,19 @@
-"""Another e-mail address for an account, on the page and through the API."""
+"""What an owner is told by mail: another e-mail address and another password, by whichever way they came."""
+
+import re
 
 import pytest
+from django.contrib.auth import authenticate
+from django.core import mail
 
 from tests.web.conftest import Browser
 from tests.web.test_api import signed_in
 from webapp.users import accounts
 from webapp.users.models import User
+from webapp.users.views import BACKEND
 
 pytestmark = pytest.mark.django_db
-SECRET = "correct horse battery"
+SECRET, NEW = "correct horse battery", "staple battery horse"
 
 
 @pytest.fixture
@@ -93,3 +98,62 @@ def test_a_store_that_is_away_changes_nothing_and_keeps_what_was_typed(owner, us
 
 def test_only_who_is_signed_in_may(browser):
     assert browser.get("/account/email/").url == "/sign-in/?next=/account/email/"
+
+
+def by_page(user):
+    browser = Browser()
+    browser.post("/sign-in/", {"username": user.username, "password": SECRET})
+    form = {"old_password": SECRET, "new_password1": NEW, "new_password2": NEW}
+    assert browser.post("/password/", form).url == "/"
+
+
+def by_api(user):
+    body = {"password": SECRET, "new_password": NEW}
+    assert signed_in(user.username)("put", "/account/password", body).status_code == 204
+
+
+def by_mail(user):
+    browser = Browser()
+    browser.post("/password/forgotten/", {"email": user.email})
+    path = re.search(r"https://testserver(/\S+)", mail.outbox.pop().body)[1]
+    assert browser.post(browser.get(path).url, {"new_password1": NEW, "new_password2": NEW}).url == "/sign-in/"
+
+
+def by_administration(user):
+    browser = Browser()
+    browser.force_login(User.objects.create_superuser(f"root-{user.username}", "", SECRET), backend=BACKEND)
+    form = {"usable_password": "true", "password1": NEW, "password2": NEW}
+    assert browser.post(f"/admin/users/user/{user.pk}/password/", form).status_code == 302
+
+
+@pytest.mark.parametrize("change_password", [by_page, by_api, by_mail, by_administration])
+def test_a_new_password_is_told_to_its_owner_and_what_to_do_if_it_was_not_him(user, mailoutbox, change_password):
+    change_password(user)
+    (told,) = mailoutbox
+    assert (told.to, told.subject) == ([user.email], f"The password of {user.username} was changed")
+    assert "https://testserver/password/forgotten/" in told.body
+    assert SECRET not in told.body and NEW not in told.body
+
+
+def test_an_administrator_who_replaces_an_address_tells_the_old_one(user, address, mailoutbox):
+    browser, old = Browser(), user.email
+    browser.force_login(User.objects.create_superuser(f"root-{user.username}", "", SECRET), backend=BACKEND)
+    page = f"/admin/users/user/{user.pk}/change/"
+    assert browser.post(page, {"email": address(), "is_active": "on"}).status_code == 302
+    assert [told.to for told in mailoutbox] == [[old]]
+    browser.post(page, {"email": User.objects.get(pk=user.pk).email, "is_active": "on", "is_staff": "on"})
+    assert len(mailoutbox) == 1
+
+
+def test_nobody_is_told_who_has_no_address(new_name, mailoutbox):
+    by_page(User.objects.create_user(new_name(), "", SECRET))
+    assert mailoutbox == []
+
+
+def test_a_mail_that_cannot_be_sent_undoes_nothing(user, settings, tmp_path, caplog):
+    (tmp_path / "a file").touch()
+    settings.EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
+    settings.EMAIL_FILE_PATH = str(tmp_path / "a file" / "in it")
+    by_page(user)
+    assert authenticate(None, username=user.username, password=NEW) == user
+    assert "could not be sent" in caplog.text and user.email not in caplog.text

@@ -152,6 +152,7 @@ def change_password(request, body: NewPassword):
     user.set_password(new)
     user.save()
     tokens.keep_only(request.auth)
+    emails.tell_of_password(user)
     return Status(204, None)
 
 

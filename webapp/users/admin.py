@@ -3,12 +3,13 @@
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
+from django.contrib.auth.forms import AdminPasswordChangeForm, AdminUserCreationForm, UserChangeForm
 from django.db.models.functions import Collate
 from django.http import HttpResponseRedirect
 from django.utils.text import capfirst
 
 from webapp.users import accounts
+from webapp.users.emails import tell_of_address, tell_of_password
 from webapp.users.models import User
 from webapp.users.names import check_address_free
 from webapp.users.shards import InvalidName
@@ -32,6 +33,16 @@ class AddForm(AdminUserCreationForm):
         # Before the password is weighed, since it must not be like the address.
         self.instance.email = self.cleaned_data.get("email", "")
         super()._post_clean()
+
+
+class PasswordForm(AdminPasswordChangeForm):
+    """Django's; the owner is told."""
+
+    def save(self, commit=True):
+        """The user, whose password is stored."""
+        user = super().save(commit)
+        tell_of_password(user)
+        return user
 
 
 class ChangeForm(UserChangeForm):
@@ -68,6 +79,7 @@ class UserAdmin(DjangoUserAdmin):
 
     form = ChangeForm
     add_form = AddForm
+    change_password_form = PasswordForm
     readonly_fields = ("username", "first_seen", "last_login", "account_id")
     list_display = ("username", "is_active", "is_staff", "first_seen")
     list_filter = ("is_active", "is_staff", "is_superuser", "groups")
@@ -101,13 +113,15 @@ class UserAdmin(DjangoUserAdmin):
         return found, duplicates
 
     def save_model(self, request, obj, form, change):
-        """Write account and row."""
+        """Write account and row; an address that is replaced is told."""
+        old = obj.account.email if change and obj.account is not None else ""
         if change and obj.account is not None:
             obj.email = form.cleaned_data.get("email", obj.email)
             locked = form.cleaned_data.get("locked", not obj.account.active)
             if locked == obj.account.active:
                 obj.account = accounts.store().change(obj.account, active=not locked)
         super().save_model(request, obj, form, change)
+        tell_of_address(obj, old)
 
     def changeform_view(self, request, object_id=None, form_url="", extra_context=None):
         """As Django's; what another client did at the same moment is a sentence."""

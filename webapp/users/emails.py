@@ -1,22 +1,47 @@
-"""Another e-mail address for an account, of which the old one is told."""
+"""What the owner of an account is told by mail: that its address or its password is another now.
+
+Whoever took over an account would begin with these; its owner shall hear of it while he can do something.
+"""
+
+import logging
+from smtplib import SMTPException
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.core.mail import send_mail
 from django.template.loader import render_to_string
 
 from webapp.users.models import User
 
+log = logging.getLogger(__name__)
+
 
 def change_email(user: User, email: str) -> None:
-    """Store another address, or none if it is empty. Raises EmailTaken, InvalidName, Changed, Unavailable.
-
-    Whoever took over an account would begin with its address; its owner shall hear of it while he can do something.
+    """Store another address, or none if it is empty; the old one is told. Raises EmailTaken, InvalidName, Changed,
+    Unavailable.
     """
     old = user.email
     user.email = User.objects.normalize_email(email)
     user.save()
+    tell_of_address(user, old)
+
+
+def tell_of_address(user: User, old: str) -> None:
+    """Tell the address that an account had before, if it has another or none now."""
     if old and old.casefold() != user.email.casefold():
-        told = {"user": user, "site": settings.ENVIRONMENT.public_url}
-        text = render_to_string("users/address_mail.txt", told)
-        # The address is changed; that its old owner cannot be told is in the log of who sends.
-        send_mail(f"Another e-mail address for {user.username}", text, None, [old], fail_silently=True)
+        tell(user, old, f"Another e-mail address for {user.username}", "users/address_mail.txt")
+
+
+def tell_of_password(user: User) -> None:
+    """Tell the owner that his password was changed a moment ago, if he has an address."""
+    if user.email:
+        tell(user, user.email, f"The password of {user.username} was changed", "users/password_mail.txt")
+
+
+def tell(user: User, address: str, subject: str, template: str) -> None:
+    """Send the mail. What it tells of is done: that it cannot be sent is in the log, and nobody's error."""
+    text = render_to_string(template, {"user": user, "site": settings.ENVIRONMENT.public_url})
+    try:
+        send_mail(subject, text, None, [address])
+    except (SMTPException, OSError, ValueError, ImproperlyConfigured) as error:
+        log.error("a mail to the owner of account %s could not be sent: %s", user.account_id, type(error).__name__)

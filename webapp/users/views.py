@@ -21,6 +21,7 @@ from webapp.limits.rules import RESET, SIGN_IN, SIGN_UP
 from webapp.outage import answer_later, note_outage, store_away
 from webapp.sessions.endings import end_worthless
 from webapp.users.deletion import belongings
+from webapp.users.emails import tell_of_password
 from webapp.users.forms import ChangeEmailForm, ChangePasswordForm, ConfirmedForm, ResetForm, SignUpForm
 from webapp.users.store import Changed
 from webapp.users.tokens import reset_tokens
@@ -121,6 +122,7 @@ class ChangePassword(Patient, django_views.PasswordChangeView):
             form.add_error(None, CHANGED)
             return self.form_invalid(form)
         end_worthless(self.request.user, except_session=self.request.session)
+        tell_of_password(self.request.user)
         messages.success(self.request, "Your password is changed. All your other sessions have ended.")
         return response
 
@@ -216,5 +218,6 @@ class Reset(Patient, django_views.PasswordResetConfirmView):
             return self.form_invalid(form)
         SIGN_IN.know(self.request, form.user.username)
         end_worthless(self.user)
+        tell_of_password(self.user)
         messages.success(self.request, "Your password is changed. Sign in with the new one.")
         return response
