@@ -54,6 +54,7 @@ class Environment(BaseSettings):
     mysql_user: str
     mysql_password: SecretStr
     mysql_ca: FilePath
+    mysql_max_age: int = Field(60, ge=0, le=3600)  # seconds
 
     redis_url: str
     redis_password: SecretStr

@@ -1,5 +1,7 @@
 """What every answer tells the browser not to do."""
 
+from webapp.middleware import Middleware
+
 # Everything comes from ourselves, in files: an injected tag or style has no way to run, load or send anything.
 CONTENT_SECURITY_POLICY = "; ".join(
     [
@@ -17,14 +19,10 @@ CONTENT_SECURITY_POLICY = "; ".join(
 PERMISSIONS_POLICY = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
 
 
-class HeadersMiddleware:
+class HeadersMiddleware(Middleware):
     """Adds the two policies Django 5.2 has no setting for; a view may set its own before."""
 
-    def __init__(self, get_response):
-        self.get_response = get_response
-
-    def __call__(self, request):
-        response = self.get_response(request)
+    def after(self, request, response):
         response.headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
         response.headers.setdefault("Permissions-Policy", PERMISSIONS_POLICY)
         return response

@@ -107,5 +107,8 @@ def settings(secrets: Iterable[str]) -> dict:
             # What was not found or not allowed is told by the line that every request has.
             "django.request": {"level": "ERROR"},
             "botocore": {"level": "WARNING"},
+            # It has set up its own before it imports us; its access log would show what addresses hide.
+            "uvicorn": {"handlers": [], "propagate": True},
+            "uvicorn.access": {"handlers": [], "propagate": False},
         },
     }

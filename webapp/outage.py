@@ -7,6 +7,7 @@ from django.http import HttpResponse
 from django.template.loader import render_to_string
 
 from webapp.metrics import OUTAGES
+from webapp.middleware import Middleware
 from webapp.sessions.connection import SessionsUnavailable
 from webapp.users.store import Unavailable
 
@@ -48,14 +49,8 @@ def answer_later(response: HttpResponse) -> HttpResponse:
     return response
 
 
-class OutageMiddleware:
+class OutageMiddleware(Middleware):
     """Answers for a view that failed because a store is away."""
-
-    def __init__(self, get_response):
-        self.get_response = get_response
-
-    def __call__(self, request):
-        return self.get_response(request)
 
     def process_exception(self, request, exception):
         store = store_away(exception)

@@ -2,92 +2,100 @@
 
 import logging
 import time
+from asyncio import CancelledError
 
-from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.conf import settings
 from django.core.signals import request_finished
 from django.urls import Resolver404, resolve
 
 from webapp import metrics, request_ids
+from webapp.middleware import Middleware
 
 SECRET_PARTS = {"token", "key"}  # parts of an address that open something
 PROBES = {"/healthz", "/readyz", "/version", "/metrics"}
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+HUNG_UP = 499  # nginx's number for a client that did not wait for its answer
 
 log = logging.getLogger(__name__)
 # Not when our middleware ends: Django says after it that something was not found or failed.
 request_finished.connect(request_ids.end, dispatch_uid="webapp.request_ids")
 
 
-class RequestMiddleware:
+class RequestMiddleware(Middleware):
     """Must come first. The id is in X-Request-ID of the answer; one that came in is kept if it is sane.
 
     What is measured ends where the answer begins: a stream may go on for hours.
     """
 
-    sync_capable = async_capable = True
-
     def __init__(self, get_response):
-        self.get_response = get_response
-        if iscoroutinefunction(get_response):
-            markcoroutinefunction(self)
+        super().__init__(get_response)
+        if self.in_loop:
+            self.process_view = self.aprocess_view
 
-    def __call__(self, request):
-        if iscoroutinefunction(self):
-            return self.acall(request)
-        began = begin(request)
-        return end(request, self.get_response(request), time.perf_counter() - began)
+    def before(self, request):
+        begin(request)
 
     async def acall(self, request):
-        """As a call, within an event loop."""
-        began = begin(request)
-        return end(request, await self.get_response(request), time.perf_counter() - began)
+        """As a call, within an event loop. There a request ends early when its client hangs up."""
+        try:
+            return await super().acall(request)
+        except CancelledError:
+            note(request, HUNG_UP)
+            raise
+
+    def after(self, request, response):
+        response.headers[request_ids.HEADER] = request.id
+        note(request, response.status_code)
+        return response
 
     def process_view(self, request, view, arguments, named):
         """The address is known now, and which parts of it are secret."""
         hide_parts(request.path, named)
 
+    async def aprocess_view(self, request, view, arguments, named):
+        """As process_view; Django would take a thread for that."""
+        hide_parts(request.path, named)
 
-def begin(request) -> float:
-    """Give the request its id; returns when it began."""
+
+def begin(request) -> None:
+    """Give the request its id, and note when it began."""
+    request.began = time.perf_counter()
     # Not `request.headers`, which reads every header there is, for every request.
     traced = request_ids.begin(request.META.get("HTTP_X_REQUEST_ID"))
     request.id = traced.id
     for name in (settings.SESSION_COOKIE_NAME, settings.CSRF_COOKIE_NAME):
         traced.hide(request.COOKIES.get(name))
     traced.hide(request.META.get("HTTP_AUTHORIZATION", "").rpartition(" ")[2])
-    return time.perf_counter()
 
 
-def end(request, response, seconds: float):
-    """Note what became of it; returns the response, with the id."""
-    response.headers[request_ids.HEADER] = request.id
+def note(request, status: int) -> None:
+    """Note what became of a request."""
+    seconds = time.perf_counter() - request.began
     match, view = request.resolver_match, view_name(request)
     if match is None and request.path not in PROBES:  # it was answered before Django looked for its view
         hide_parts(request.path, captured(request.path_info))
     path = request_ids.traced().shown.get(request.path, request.path)
     request.META["hydra.path"] = path  # for the server's access log
     method = request.method if request.method in METHODS else "OTHER"
-    metrics.note_request(view, method, response.status_code, seconds)
-    quiet = request.path in PROBES and response.status_code < 400
+    metrics.note_request(view, method, status, seconds)
+    quiet = request.path in PROBES and status < 400
     milliseconds = round(seconds * 1000, 1)
     log.log(
         logging.DEBUG if quiet else logging.INFO,
         "%s %s %s in %s ms",
         method,
         path,
-        response.status_code,
+        status,
         milliseconds,
         extra={
             "method": method,
             "path": path,
             "view": view,
-            "status": response.status_code,
+            "status": status,
             "milliseconds": milliseconds,
             "account": account_id(request),
         },
     )
-    return response
 
 
 def view_name(request) -> str:

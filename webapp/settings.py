@@ -14,6 +14,7 @@ SECRET_KEY_FALLBACKS = [key.get_secret_value() for key in ENVIRONMENT.secret_key
 ALLOWED_HOSTS = ENVIRONMENT.hosts
 ROOT_URLCONF = "webapp.urls"
 WSGI_APPLICATION = "webapp.wsgi.application"
+ASGI_APPLICATION = "webapp.asgi.application"
 
 INSTALLED_APPS = [
     "webapp.users",  # before Django's own, some of whose commands it replaces
@@ -35,8 +36,8 @@ MIDDLEWARE = [
     "webapp.health.middleware.HealthMiddleware",
     "webapp.headers.HeadersMiddleware",
     "webapp.api.middleware.ProblemMiddleware",
-    "django.middleware.security.SecurityMiddleware",
     "webapp.links.middleware.LinksMiddleware",
+    "django.middleware.security.SecurityMiddleware",
     "webapp.outage.OutageMiddleware",
     "webapp.limits.middleware.LimitsMiddleware",
     "webapp.sessions.middleware.SessionMiddleware",
@@ -71,7 +72,7 @@ DATABASES = {
         "NAME": ENVIRONMENT.mysql_database,
         "USER": ENVIRONMENT.mysql_user,
         "PASSWORD": ENVIRONMENT.mysql_password.get_secret_value(),
-        "CONN_MAX_AGE": 60,
+        "CONN_MAX_AGE": ENVIRONMENT.mysql_max_age,
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {
             "charset": "utf8mb4",

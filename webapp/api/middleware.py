@@ -1,22 +1,19 @@
 """Whatever goes wrong below /api/v1/, and wherever, is said in the one shape that clients read."""
 
 from webapp.api.problems import CONTENT_TYPE, plain
+from webapp.middleware import Middleware
 
 ROOT = "/api/v1/"
 KEPT = ("Allow", "Retry-After")
 
 
-class ProblemMiddleware:
+class ProblemMiddleware(Middleware):
     """Gives pages that say an error, which Django and middleware answer with, the API's shape; nothing is cached.
 
     It stands outside of what may answer instead of a view: checks of the host, other middleware, the page of a bug.
     """
 
-    def __init__(self, get_response):
-        self.get_response = get_response
-
-    def __call__(self, request):
-        response = self.get_response(request)
+    def after(self, request, response):
         if not request.path.startswith(ROOT):
             return response
         if response.status_code >= 400 and response.headers.get("Content-Type") != CONTENT_TYPE:

@@ -4,6 +4,7 @@ from django.http import HttpResponse
 from django.template.loader import render_to_string
 
 from webapp.limits.errors import TooManyAttempts
+from webapp.middleware import Middleware
 
 
 def later(response: HttpResponse, error: TooManyAttempts) -> HttpResponse:
@@ -14,14 +15,8 @@ def later(response: HttpResponse, error: TooManyAttempts) -> HttpResponse:
     return response
 
 
-class LimitsMiddleware:
+class LimitsMiddleware(Middleware):
     """Turns TooManyAttempts into a page that says when; the administration's sign-in needs it."""
-
-    def __init__(self, get_response):
-        self.get_response = get_response
-
-    def __call__(self, request):
-        return self.get_response(request)
 
     def process_exception(self, request, exception):
         if isinstance(exception, TooManyAttempts):

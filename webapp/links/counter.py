@@ -3,12 +3,14 @@
 import hashlib
 from pathlib import Path
 
+from hiredis import pack_command
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from webapp.links.connection import clicks, fuse, redis
 from webapp.links.visits import FAMILIES, Visit
 from webapp.metrics import measured
 from webapp.sessions.connection import SessionsUnavailable
+from webapp.sessions.loops import Closed, Refused, this_loops_client
 
 HERE = Path(__file__).parent
 CLICK = (HERE / "click.lua").read_text()
@@ -27,7 +29,7 @@ NOBODY = "0 1 "
 class Away(Exception):
     """Redis did not answer. `counted` is False when the click is surely not counted, None when nobody knows."""
 
-    def __init__(self, counted: bool | None, cause: RedisError | None = None):
+    def __init__(self, counted: bool | None, cause: Exception | None = None):
         super().__init__(str(cause or "asked too short a time ago"))
         self.counted = counted
 
@@ -47,15 +49,29 @@ def click(slug: str, visit: Visit | None, entry: str = "") -> bytes | None:
 
     None when Redis does not know the link: ask again with its `entry` from MySQL, which Redis will remember.
     """
-    visitor, family = (visit.visitor, visit.family) if visit else ("", "")
-    kept = NOBODYS if entry == NOBODY else REMEMBERED
-    rest = (3, link_key(slug), OPEN, BATCHES, visitor, family, entry, kept)
-    if not fuse.closed():
-        raise Away(counted=False)
+    rest = question(slug, visit, entry)
     with measured("redis", "click"):
         answer = asked(rest)
     fuse.mend()
     return answer
+
+
+async def aclick(slug: str, visit: Visit | None, entry: str = "") -> bytes | None:
+    """As click, on the connection that the event loop's sessions use."""
+    rest = question(slug, visit, entry)
+    with measured("redis", "click"):
+        answer = await aasked(rest)
+    fuse.mend()
+    return answer
+
+
+def question(slug: str, visit: Visit | None, entry: str) -> tuple:
+    """What the script is asked; raises Away when Redis is to be left in peace."""
+    if not fuse.closed():
+        raise Away(counted=False)
+    visitor, family = (visit.visitor, visit.family) if visit else ("", "")
+    kept = NOBODYS if entry == NOBODY else REMEMBERED
+    return 3, link_key(slug), OPEN, BATCHES, visitor, family, entry, kept
 
 
 def asked(rest: tuple) -> bytes | None:
@@ -86,6 +102,26 @@ def evaluate(connection, rest: tuple) -> bytes | None:
     except NoScriptError:
         connection.send_command("EVAL", CLICK, *rest)
         return connection.read_response()
+
+
+async def aasked(rest: tuple) -> bytes | None:
+    """As asked. Redis is asked once, as there, and not again when a connection ends, as sessions do."""
+    try:
+        line = await this_loops_client().connected()
+    except (OSError, Closed, SessionsUnavailable) as error:
+        fuse.blow()
+        raise Away(False, error) from error
+    try:
+        answer = await line.ask(pack_command(("EVALSHA", CLICK_NAME, *rest)))
+        if isinstance(answer, Refused) and str(answer).startswith("NOSCRIPT"):
+            answer = await line.ask(pack_command(("EVAL", CLICK, *rest)))
+    except (Closed, SessionsUnavailable) as error:
+        fuse.blow()
+        raise Away(None, error) from error
+    if isinstance(answer, Refused):
+        fuse.blow()
+        raise Away(False, answer) from answer
+    return answer
 
 
 def hold(slug: str) -> None:

@@ -1,45 +1,43 @@
 """A short cut for short links: past sessions, tokens, users and messages, none of which they need."""
 
-from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.http import HttpResponse
+from django.middleware.security import SecurityMiddleware
 from django.urls import ResolverMatch
 
-from webapp.links.following import follow
+from webapp.links.following import afollow, follow
 from webapp.links.slugs import SLUG
+from webapp.middleware import Middleware
 
 PREFIX = "/l/"
 
 
-class LinksMiddleware:
-    """Answers /l/SLUG; stands behind what looks after the scheme, and before what looks after the visitor.
+class LinksMiddleware(Middleware):
+    """Answers /l/SLUG; stands before what looks after the scheme, which it asks itself, and after the visitor.
 
     The same address is in the URLconf, for `reverse`. What can be nobody's slug goes the long way to the 404 page.
     """
 
-    sync_capable = async_capable = True
-
     def __init__(self, get_response):
-        self.get_response = get_response
-        if iscoroutinefunction(get_response):
-            markcoroutinefunction(self)
+        super().__init__(get_response)
+        # In an event loop Django would take a thread for each of its two questions, which wait for nothing.
+        self.security = SecurityMiddleware(get_response)
 
-    def __call__(self, request):
-        if iscoroutinefunction(self):
-            return self.acall(request)
+    def before(self, request):
         slug = slug_of(request)
-        return answer(request, slug) if slug else self.get_response(request)
+        if slug is None:
+            return None
+        return self.finish(request, self.security.process_request(request) or follow(request, slug))
 
-    async def acall(self, request):
-        """As a call, within an event loop; a link is followed in a thread."""
+    async def abefore(self, request):
         slug = slug_of(request)
-        return await (sync_to_async(answer)(request, slug) if slug else self.get_response(request))
+        if slug is None:
+            return None
+        return self.finish(request, self.security.process_request(request) or await afollow(request, slug))
 
-
-def answer(request, slug: str) -> HttpResponse:
-    """The answer with its length, as CommonMiddleware gives it to all others; without, it would be sent in chunks."""
-    response = follow(request, slug)
-    response.headers["Content-Length"] = str(len(response.content))
-    return response
+    def finish(self, request, response) -> HttpResponse:
+        """With its length, as CommonMiddleware gives it to all others; without, it would be sent in chunks."""
+        response.headers["Content-Length"] = str(len(response.content))
+        return self.security.process_response(request, response)
 
 
 def slug_of(request) -> str | None:

@@ -54,6 +54,9 @@ class Line(asyncio.Protocol):
     def ask(self, packed: bytes) -> asyncio.Future:
         """A future of the answer; an error of Redis is an answer too."""
         future = self.loop.create_future()
+        if self.closed:  # since it was opened for us
+            future.set_exception(Closed("Redis closed the connection"))
+            return future
         self.open.append((future, self.loop.time()))
         self.transport.write(packed)
         if not self.watching:
@@ -185,8 +188,8 @@ CLIENTS: dict[asyncio.AbstractEventLoop, Client] = {}
 os.register_at_fork(after_in_child=CLIENTS.clear)
 
 
-async def aask(command: tuple):
-    """As connection.ask, on the running loop's own connection."""
+def this_loops_client() -> Client:
+    """The running loop's own, made when it is first asked for."""
     loop = asyncio.get_running_loop()
     client = CLIENTS.get(loop)
     if client is None:
@@ -194,5 +197,10 @@ async def aask(command: tuple):
             if other.is_closed():  # ended without a word
                 CLIENTS.pop(other, None)
         client = CLIENTS[loop] = Client(loop)
+    return client
+
+
+async def aask(command: tuple):
+    """As connection.ask, on the running loop's own connection."""
     with measured("redis", command[0].lower()):
-        return await client.ask(command)
+        return await this_loops_client().ask(command)
