@@ -6,7 +6,7 @@ from webapp.links import slugs
 from webapp.links.targets import LENGTH, WrongTarget, checked
 from webapp.links.visits import FAMILIES, family_of, visit_of
 
-OURS = ["hydra.example.org", "192.0.2.7"]
+OURS = ["hydra.example.org", "8.8.4.4", "[2606:4700::7]"]
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,13 @@ OURS = ["hydra.example.org", "192.0.2.7"]
         ("http://8.8.8.8/", "http://8.8.8.8/"),
         ("http://[2606:4700::1111]/x", "http://[2606:4700::1111]/x"),
         ("https://example.com./", "https://example.com./"),
+        ("https://example.com:/", "https://example.com/"),
+        ("https://example.com?q#top", "https://example.com?q#top"),
+        ("https://example.com/#!/a/b?c", "https://example.com/#!/a/b?c"),
+        ("https://example.com/a\u00a0b\u202ec\u0085d", "https://example.com/a%C2%A0b%E2%80%AEc%C2%85d"),
+        ("https://例え.テスト.example/", "https://xn--r8jz45g.xn--zckzah.example/"),
+        ("https://hydra.example.org.evil.example/", "https://hydra.example.org.evil.example/"),
+        ("http://134744072/", "http://134744072/"),  # 8.8.8.8
     ],
 )
 def test_what_is_of_the_web_is_kept_in_ascii(typed, stored):
@@ -78,6 +85,40 @@ def test_what_is_of_the_web_is_kept_in_ascii(typed, stored):
         ("https://hydra.example.org/l/bbbbbbbbbb", "leads back here"),
         ("https://HYDRA.example.org./", "leads back here"),
         ("https://ｈｙｄｒａ.example.org/", "leads back here"),
+        ("http://hydra.example.org:8080/", "leads back here"),
+        ("https://hydra.example.org?x", "leads back here"),
+        ("https://hydra.example.org#x", "leads back here"),
+        ("https://hydra。example。org/", "leads back here"),
+        ("https://hy\u00addra.example.org/", "leads back here"),
+        ("https://8.8.4.4/", "leads back here"),
+        ("https://134743044/", "leads back here"),
+        ("https://0x08.010.0x404/", "leads back here"),
+        ("https://[::ffff:8.8.4.4]/", "leads back here"),
+        ("https://[2606:4700:0:0:0:0:0:0007]/", "leads back here"),
+        ("https://hydra.example.org@evil.example/", "name and password"),
+        ("https://evil.example@hydra.example.org/", "name and password"),
+        ("https://@hydra.example.org/", "name and password"),
+        ("https://hydra%2Eexample.org/", "no valid name"),
+        ("https://hydra.example.org%2f.evil.example/", "no valid name"),
+        ("https:/hydra.example.org/", "beginning with http"),
+        ("https:hydra.example.org", "beginning with http"),
+        ("https://example.com/\tx", "no blanks"),
+        ("https://exam\nple.com/", "no blanks"),
+        ("https://example.com/\x00", "no blanks"),
+        ("https://example.com/\x7f", "no blanks"),
+        ("https://ex\u202eample.com/", "no valid name"),
+        ("https://example.com/\ud800", "no address"),
+        ("https://\ud800.example.com/", "no address"),
+        ("vbscript:msgbox(1)", "beginning with http"),
+        ("file:///etc/passwd", "beginning with http"),
+        ("blob:https://example.com/x", "beginning with http"),
+        ("view-source:https://example.com", "beginning with http"),
+        ("\x01javascript:alert(1)", "no blanks"),
+        ("http://[64:ff9b::7f00:1]/", "no public address"),
+        ("http://[2606:4700::1111%25eth0]/", "looks like an IP address"),
+        ("http://100.64.0.1/", "no public address"),
+        ("http://0/", "no public address"),
+        ("http://0300.0250.1/", "no public address"),
         (f"https://example.com/{'a' * LENGTH}", "2048"),
     ],
 )
@@ -90,6 +131,12 @@ def test_every_host_that_is_ours_counts_subdomains_too():
     for host in ("https://www.example.org/", "https://a.b.example.org/"):
         with pytest.raises(WrongTarget, match="leads back here"):
             checked(host, [".example.org"])
+
+
+def test_an_application_that_answers_to_every_host_can_still_make_links():
+    assert checked("https://example.com/", ["hydra.example.org", "*"]) == "https://example.com/"
+    with pytest.raises(WrongTarget, match="leads back here"):
+        checked("https://hydra.example.org/", ["hydra.example.org", "*"])
 
 
 def test_slugs_are_long_differ_and_hold_nothing_to_misread():

@@ -1,9 +1,10 @@
 """Making a link, and ending one."""
 
-from datetime import UTC
+from datetime import UTC, datetime
 
 from django import forms
 from django.conf import settings
+from django.core.validators import MinValueValidator
 from django.utils import timezone
 
 from webapp.links.targets import LENGTH, WrongTarget, checked
@@ -20,6 +21,8 @@ def ends_field() -> forms.DateTimeField:
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format=FORMAT),
         help_text="Leave it empty for a link without an end.",
         error_messages={"invalid": "Write it as 2030-12-31 23:59."},
+        # What is before it no database and no clock agrees about.
+        validators=[MinValueValidator(datetime(1970, 1, 1, tzinfo=UTC), "Choose a moment after 1970.")],
     )
 
 

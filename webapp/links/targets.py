@@ -9,6 +9,7 @@ it resolves to can be changed the moment after.
 import ipaddress
 import re
 import socket
+from contextlib import suppress
 from urllib.parse import quote, urlsplit
 
 from django.http.request import validate_host
@@ -30,12 +31,13 @@ class WrongTarget(ValueError):
 def checked(typed: str, our_hosts: list[str]) -> str:
     """The target as it is stored: ASCII, its scheme and host in small letters. Raises WrongTarget.
 
-    `our_hosts` are written as in ALLOWED_HOSTS.
+    `our_hosts` are written as in ALLOWED_HOSTS; a "*" among them names no host.
     """
     text = typed.strip()
     if re.search(r"[\x00-\x20\x7f\\]", text):
         raise WrongTarget("An address has no blanks, line breaks or backslashes in it; write %20 or %5C for them.")
     try:
+        text.encode()  # half a character, as JSON can hold, is none
         url = urlsplit(text)
         port = url.port
     except ValueError:
@@ -55,16 +57,31 @@ def checked(typed: str, our_hosts: list[str]) -> str:
 def checked_host(host: str, our_hosts: list[str]) -> str:
     """The host in ASCII and small letters, in brackets if it is an IPv6 address. Raises WrongTarget."""
     name = f"[{host}]" if ":" in host else ascii_name(host)
-    if validate_host(name.rstrip("."), our_hosts):
-        raise WrongTarget("This leads back here; link to the page itself, not to one of our own addresses.")
-    last = name.rstrip(".").rpartition(".")[2]
+    bare = name.rstrip(".")
+    last = bare.rpartition(".")[2]
+    address = None
     if ":" in host:
-        refuse_private(address_of(ipaddress.IPv6Address, host))
+        address = address_of(ipaddress.IPv6Address, host)
     elif NUMBER.fullmatch(last):
-        refuse_private(address_of(as_browsers_read, name.rstrip(".")))
-    elif last == name.rstrip(".") or last in HERE_ONLY:
+        address = address_of(as_browsers_read, bare)
+    if validate_host(bare, [each for each in our_hosts if each != "*"]) or is_ours(address, our_hosts):
+        raise WrongTarget("This leads back here; link to the page itself, not to one of our own addresses.")
+    if address:
+        refuse_private(address)
+    elif last == bare or last in HERE_ONLY:
         raise WrongTarget(f"{name} is a name of some private network; only public addresses can be linked to.")
     return name
+
+
+def is_ours(address, our_hosts: list[str]) -> bool:
+    """Whether an address, in whatever spelling it was typed, is one of those among our hosts."""
+    if address is None:
+        return False
+    ours = set()
+    for host in our_hosts:
+        with suppress(ValueError):
+            ours.add(ipaddress.ip_address(host.strip("[]")))
+    return not ours.isdisjoint(all_of(address))
 
 
 def ascii_name(host: str) -> str:
@@ -85,8 +102,11 @@ def as_browsers_read(name: str) -> ipaddress.IPv4Address:
     return ipaddress.IPv4Address(socket.inet_aton(name))
 
 
-def address_of(read, text: str):
+def address_of(read, text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """What `read` makes of it. Raises WrongTarget."""
     try:
+        if "%" in text:  # a network card of whoever follows the link
+            raise ValueError
         return read(text)
     except (ValueError, OSError):
         raise WrongTarget(
@@ -96,7 +116,11 @@ def address_of(read, text: str):
 
 def refuse_private(address) -> None:
     """Raises WrongTarget for an address that is not everybody's, also for one wrapped into an IPv6 address."""
-    inner = (getattr(address, name, None) for name in ("ipv4_mapped", "sixtofour"))
-    for each in (address, *filter(None, inner)):
+    for each in all_of(address):
         if not each.is_global or each.is_multicast or each.is_reserved:
             raise WrongTarget(f"{address} is no public address; only public addresses can be linked to.")
+
+
+def all_of(address) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:
+    """The address, and those of IPv4 that it leads to."""
+    return [address, *filter(None, (getattr(address, name, None) for name in ("ipv4_mapped", "sixtofour")))]
