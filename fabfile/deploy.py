@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fabric import task
 
-from . import database, schema, vault
+from . import database, nginx, schema, vault
 from .domains import Shards
 from .engine import show as screen
 from .engine.errors import Refusal
@@ -15,7 +15,7 @@ from .engine.operations import Absent, Command, Directory, File, Link, Package, 
 from .engine.plan import Seen
 from .engine.stage import HostResource, differing, make, stage_of
 from .engine.steps import Script, Unknown, Upload
-from .serving import HEALTHY, HEALTHY_NOW, HOME, KEPT, MANAGE, REDIRECT, ROLLER, SITE, SOCKET, SWEEP, TLS, UNIT
+from .serving import HEALTHY, HEALTHY_NOW, HOME, KEPT, MANAGE, ROLLER, SOCKET, SWEEP, UNIT
 
 ROOT = Path(__file__).resolve().parent.parent
 CREDENTIALS = "/etc/hydra/credentials"
@@ -163,7 +163,8 @@ class Release:
             self.service("hydra-links", secrets),
             Absent("/etc/nginx/sites-enabled/default"),
             *self.site(),
-            Service("nginx", restart_for=("/etc/nginx/sites-enabled/hydra",)),
+            Service("nginx"),
+            Command("let nginx read its site", nginx.READ, unless=nginx.HAS_READ),
             Command("see that it answers", HEALTHY, unless=HEALTHY_NOW),
             Command("sweep out old releases", SWEEP, unless=f"test $(ls {HOME}/releases | wc -l) -le {KEPT}"),
         )
@@ -214,7 +215,7 @@ class Release:
     def site(self):
         """nginx's site; with an https address also a certificate, self-signed until a real one is put in its place."""
         if not self.url.startswith("https://"):
-            return (File("/etc/nginx/sites-enabled/hydra", SITE.replace("{listen}", "listen 80 default_server;")),)
+            return (*nginx.answers(self.source), File(nginx.SITE, nginx.site(self.source)))
         name = self.url.removeprefix("https://").split("/")[0].split(":")[0]
         make = (
             "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 825"
@@ -228,7 +229,8 @@ class Release:
                 f"umask 077; {make}",
                 unless="test -e /etc/hydra/tls/cert.pem",
             ),
-            File("/etc/nginx/sites-enabled/hydra", REDIRECT + SITE.replace("{listen}", TLS)),
+            *nginx.answers(self.source),
+            File(nginx.SITE, nginx.site(self.source, tls=True)),
         )
 
 

@@ -1,4 +1,4 @@
-"""What serves the application on its machine: systemd units, nginx's site, a health check. Texts only."""
+"""What serves the application on its machine: systemd units, a health check. Texts only."""
 
 HOME = "/srv/hydra"
 KEPT = 5  # releases on a machine
@@ -78,42 +78,6 @@ NoNewPrivileges=true
 
 [Install]
 WantedBy=multi-user.target
-"""
-
-TLS = """listen 443 ssl http2 default_server;
-    ssl_certificate /etc/hydra/tls/cert.pem;
-    ssl_certificate_key /etc/hydra/tls/key.pem;
-    ssl_protocols TLSv1.2 TLSv1.3;"""
-
-REDIRECT = """\
-server {
-    listen 80 default_server;
-    location = /healthz { proxy_pass http://unix:/run/hydra-web.sock; proxy_set_header Host $host; }
-    location / { return 301 https://$host$request_uri; }
-}
-"""
-
-SITE = """\
-server {
-    {listen}
-    server_tokens off;
-    client_max_body_size 1m;
-
-    location /static/ {
-        alias /srv/hydra/static/;
-        expires max;
-        add_header Cache-Control "public, immutable";
-        add_header X-Content-Type-Options nosniff;
-    }
-    location / {
-        proxy_pass http://unix:/run/hydra-web.sock;
-        proxy_http_version 1.1;
-        proxy_set_header Connection "";
-        proxy_set_header Host $http_host;
-        proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-        proxy_set_header X-Forwarded-Proto $scheme;
-    }
-}
 """
 
 HEALTHY_NOW = "curl -fsS -m 3 -o /dev/null --unix-socket /run/hydra-web.sock http://localhost/healthz"

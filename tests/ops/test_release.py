@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from fabfile import stages, vault
+from fabfile import nginx, stages, vault
 from fabfile.deploy import CREDENTIALS, Release
 from fabfile.engine.errors import Refusal
 from fabfile.engine.operations import File
@@ -72,7 +72,7 @@ def test_the_password_is_a_credential_of_the_unit_and_in_no_other_file(live):
 
 
 def test_the_address_of_a_client_reaches_the_application_behind_those_before_it(live):
-    (site,) = [it for it in live.site() if isinstance(it, File)]
+    (site,) = [it for it in live.site() if isinstance(it, File) and it.path == nginx.SITE]
     assert "X-Forwarded-For $proxy_add_x_forwarded_for;" in site.content
 
 

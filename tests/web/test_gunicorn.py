@@ -15,8 +15,11 @@ import MySQLdb
 import pytest
 import requests
 from django.db import connections
+from django.urls import get_resolver
 
+from fabfile.nginx import SECRET_PATHS
 from tests.web.servers import ROOT, Port, die_with_parent, greets, greets_http
+from webapp.requests import SECRET_PARTS
 
 PYTHON = Path(sys.executable)
 OWN = "trace-0123456789"
@@ -277,3 +280,16 @@ def test_behind_nginx_the_scheme_and_the_address_are_the_browsers(gunicorn, serv
     assert b" 404 " in ask("/metrics", "X-Forwarded-For: 93.184.216.34")
     assert b" 200 " in ask("/metrics", "X-Forwarded-For: 10.0.0.9")
     assert b" 200 " in ask("/metrics", "Accept: text/plain")
+
+
+def test_nginx_hides_each_address_that_opens_something():
+    """Its log is its own; which addresses those are is the application's word."""
+    found = [where for where, named in addresses(get_resolver()) if SECRET_PARTS & named]
+    assert found and all(f"/{where}".startswith(SECRET_PATHS) for where in found)
+
+
+def addresses(resolver, before="", named=frozenset()):
+    """The pattern of each address, and the names of its parts."""
+    for each in resolver.url_patterns:
+        where, names = before + str(each.pattern), named | set(each.pattern.regex.groupindex)
+        yield from addresses(each, where, names) if hasattr(each, "url_patterns") else [(where, names)]
