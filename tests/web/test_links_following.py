@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import time
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -12,10 +13,13 @@ from django.test import AsyncClient
 from django.utils import timezone
 from prometheus_client import REGISTRY
 
+from tests.web.conftest import Browser
 from tests.web.linked import TARGET, end_the_minute, unrolled
-from webapp.links import connection, counter
+from webapp.limits.rules import Rule
+from webapp.links import connection, counter, following
 from webapp.links.models import Day, LateClick, Link, Minute, Source, Total
 from webapp.links.rollup import roll_up
+from webapp.links.slugs import new_slug
 from webapp.users.models import User
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("fresh_links")]
@@ -175,6 +179,54 @@ def test_with_a_full_redis_links_are_followed_and_the_clicks_wait_in_mysql(brows
 def test_a_slug_that_nobody_has_is_404_and_asked_of_mysql_once(browser, django_assert_num_queries):
     with django_assert_num_queries(1):
         assert [browser.get("/l/bbbbbbbbbb").status_code for _ in range(2)] == [404, 404]
+
+
+@pytest.fixture
+def seconds(monkeypatch):
+    """The clock of the limit on misses, of which five are free."""
+    now = [1_000]
+    rule = Rule("link-miss", replace(following.MISSES.address, free=5), clock=lambda: now[0] * 1000)
+    monkeypatch.setattr(following, "MISSES", rule)
+    return now
+
+
+def guess(browser, number):
+    """Ask for so many slugs that nobody has; what was answered."""
+    return [browser.get(f"/l/{slug}").status_code for slug in (new_slug() for _ in range(number))]
+
+
+def test_who_guesses_slugs_is_told_to_wait_and_asks_mysql_no_more(browser, link, seconds, django_assert_num_queries):
+    with django_assert_num_queries(5):
+        assert guess(browser, 20) == [404] * 5 + [429] * 15
+        page = browser.get(f"/l/{new_slug()}")
+    assert (page["Retry-After"], page["Cache-Control"]) == ("1", "no-store")
+    assert "try again in 1 second" in page.text
+    assert Browser(REMOTE_ADDR="198.51.100.7").get(short(link)).status_code == 302
+    assert guess(Browser(REMOTE_ADDR="198.51.100.7"), 1) == [404]
+
+
+def test_who_shares_an_address_with_a_guesser_follows_what_is_warm_and_the_rest_a_second_later(
+    browser, owner, link, seconds
+):
+    browser.get(short(link))
+    guess(browser, 6)
+    assert browser.get(short(link)).status_code == 302
+    cold = Link.objects.make(owner, TARGET)
+    assert browser.get(short(cold)).status_code == 429
+    seconds[0] += 1
+    assert browser.get(short(cold)).status_code == 302
+
+
+def test_links_that_are_there_are_no_guesses(browser, owner, seconds):
+    made = [Link.objects.make(owner, TARGET) for _ in range(12)]
+    assert {browser.get(short(link)).status_code for link in made} == {302}
+    assert guess(browser, 6) == [404] * 5 + [429]
+
+
+def test_an_outage_of_mysql_is_no_guess(browser, seconds):
+    with mysql.execute_wrapper(gone):
+        assert guess(browser, 6) == [503] * 6
+    assert guess(browser, 6) == [404] * 5 + [429]
 
 
 @pytest.mark.parametrize("path", ["/l/", "/l/short", "/l/aeiouaeiou", "/l/bbbbbbbbbb/", "/l/bbbbbbbbbbb", "/l/%00"])

@@ -11,22 +11,31 @@ from django.db import close_old_connections
 from django.http import HttpResponse, HttpResponseNotAllowed
 from django.template.loader import render_to_string
 
+from webapp.limits.errors import TooManyAttempts
+from webapp.limits.middleware import later
+from webapp.limits.rules import Meter, Rule
 from webapp.links import counter
 from webapp.links.models import LateClick, Link
 from webapp.links.visits import Visit, visit_of
 from webapp.outage import store_away, try_again
+from webapp.sessions.connection import SessionsUnavailable
 
 # Each click is to be counted, so no browser or proxy may remember where the last one led.
 HEADERS = {"Cache-Control": "no-store"}
 # For whoever follows a link within an event loop. As many ask MySQL at once and no more, however many come while Redis
 # is away.
 ASKERS = ThreadPoolExecutor(8, thread_name_prefix="links")
+# By address: who asks for slugs that nobody has guesses, and each guess asks MySQL. A hundred at once for who brings
+# old addresses, then one a second. An office behind one address waits no longer for one who guesses there, and only for
+# links that nobody has followed in the last minutes.
+MISSES = Rule("link-miss", Meter(free=100, first=1, factor=1, longest=1, leak=1))
 
 log = logging.getLogger(__name__)
 
 
 def follow(request, slug: str) -> HttpResponse:
-    """302 to the target, 404 for a slug nobody has, 410 for a link that has ended; 503 when both stores are away.
+    """302 to the target, 404 for a slug nobody has, 410 for a link that has ended; 503 when both stores are away, 429
+    for who asks for slugs that nobody has, too often.
 
     A GET is counted, a HEAD is not. Neither session nor user is looked at.
     """
@@ -36,7 +45,9 @@ def follow(request, slug: str) -> HttpResponse:
     try:
         answer = counter.click(slug, visit)
         if answer is None:
-            answer = counter.click(slug, visit, entry_of(slug))
+            answer = counter.click(slug, visit, looked_up(request, slug))
+    except TooManyAttempts as error:
+        return come_later(error)
     except counter.Away as away:
         return without_redis(slug, visit, away)
     except DatabaseError as error:
@@ -52,7 +63,9 @@ async def afollow(request, slug: str) -> HttpResponse:
     try:
         answer = await counter.aclick(slug, visit)
         if answer is None:
-            answer = await counter.aclick(slug, visit, await in_thread(entry_of, slug))
+            answer = await counter.aclick(slug, visit, await in_thread(looked_up, request, slug))
+    except TooManyAttempts as error:
+        return come_later(error)
     except counter.Away as away:
         return await in_thread(without_redis, slug, visit, away)
     except DatabaseError as error:
@@ -71,6 +84,18 @@ async def in_thread(act, *arguments):
             close_old_connections()
 
     return await sync_to_async(acted, thread_sensitive=False, executor=ASKERS)()
+
+
+def looked_up(request, slug: str) -> str:
+    """As entry_of; a slug that nobody has counts as a miss. Raises TooManyAttempts, Away and DatabaseError."""
+    try:
+        with MISSES.attempt(request) as attempt:
+            entry = entry_of(slug)
+            if entry != counter.NOBODY:
+                attempt.undo()
+            return entry
+    except SessionsUnavailable as error:
+        raise counter.Away(False, error) from error
 
 
 def entry_of(slug: str) -> str:
@@ -114,6 +139,11 @@ def without_both(error: DatabaseError) -> HttpResponse:
     if store is None:
         raise error
     return try_again(store, error)
+
+
+def come_later(error: TooManyAttempts) -> HttpResponse:
+    """429, which says when."""
+    return later(HttpResponse(render_to_string("links/misses.html", {"error": error})), error)
 
 
 def respond(answer: bytes) -> HttpResponse:
