@@ -11,7 +11,7 @@ from django.conf import settings
 
 from tests.web.conftest import Browser
 from webapp.health.middleware import release
-from webapp.health.probes import QUESTIONS
+from webapp.health.probes import ASKERS, QUESTIONS
 
 pytestmark = pytest.mark.django_db
 
@@ -58,6 +58,18 @@ def test_a_store_that_hangs_is_down_before_the_load_balancer_gives_us_up(client,
     finally:
         servers.processes[store].send_signal(signal.SIGCONT)
     assert (answer.status_code, answer.json()["down"]) == (503, [store])
+
+
+def test_however_many_ask_a_store_that_hangs_they_share_one_question(servers):
+    servers.processes["simpledb"].send_signal(signal.SIGSTOP)
+    try:
+        first = ASKERS["simpledb"].ask()
+        assert all(ASKERS["simpledb"].ask() is first for _ in range(12))
+        assert ASKERS["mysql"].ask().result().error == ""
+    finally:
+        servers.processes["simpledb"].send_signal(signal.SIGCONT)
+    first.result()
+    assert ASKERS["simpledb"].ask() is not first
 
 
 def test_the_version_names_the_release_and_to_neighbours_what_it_is_made_of(client):
