@@ -1,5 +1,6 @@
 """The application as an ASGI server wants it: `uvicorn webapp.asgi:application`."""
 
+import asyncio
 import os
 from io import BytesIO
 
@@ -12,21 +13,30 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webapp.settings")
 os.environ["MYSQL_MAX_AGE"] = "0"
 django.setup(set_prefix=False)
 
-from webapp.links.middleware import PREFIX  # noqa: E402 - needs the apps
+from webapp.health.middleware import ANSWERS  # noqa: E402 - needs the apps
+from webapp.links.middleware import PREFIX  # noqa: E402
+
+# Requests at once. Each has a thread and a connection to MySQL, and may be running a hasher that takes 100 MiB.
+TURNS = 16
 
 
 class Handler(ASGIHandler):
-    """Django's, save for short links: these it answers without a thread, at five times the rate.
+    """Django's with a limit, and for what needs no view neither a turn to wait for nor a thread.
 
     For every request Django starts one, in which to say that the request began and ended. That is said for what
-    threads leave behind, MySQL's connections above all; whoever follows a link leaves nothing.
+    threads leave behind, MySQL's connections above all; following a link and asking how we are leave nothing.
     """
 
+    def __init__(self):
+        super().__init__()
+        self.turns = asyncio.Semaphore(TURNS)
+
     async def handle(self, scope, receive, send):
-        if not scope["path"].startswith(PREFIX):
-            return await super().handle(scope, receive, send)
-        request, refusal = self.create_request(scope, BytesIO())  # a body, if there is one, is not looked at
-        await self.send_response(refusal or await self.run_get_response(request), send)
+        if scope["path"] in ANSWERS or scope["path"].startswith(PREFIX):
+            request, refusal = self.create_request(scope, BytesIO())  # a body, if there is one, is not looked at
+            return await self.send_response(refusal or await self.run_get_response(request), send)
+        async with self.turns:
+            await super().handle(scope, receive, send)
 
 
 application = Handler()

@@ -126,7 +126,7 @@ class ExportLinks(Own, View):
             (link.short, link.target, stamp(link.created), stamp(link.ends), link.disabled, *totals(link))
             for link in pages(self.links.select_related("total").defer("total__sketch"))
         )
-        return csv_response("links.csv", head, rows)
+        return csv_response(request, "links.csv", head, rows)
 
 
 class ExportDays(Own, View):
@@ -134,7 +134,7 @@ class ExportDays(Own, View):
 
     def get(self, request, slug):
         rows = ((each.day, each.clicks, each.visitors) for each in pages(self.link.days.defer("sketch"), "day"))
-        return csv_response(f"{slug}-days.csv", ("day (UTC)", "clicks", "visitors"), rows)
+        return csv_response(request, f"{slug}-days.csv", ("day (UTC)", "clicks", "visitors"), rows)
 
 
 class ExportMinutes(Own, View):
@@ -142,7 +142,7 @@ class ExportMinutes(Own, View):
 
     def get(self, request, slug):
         rows = ((stamp(each.at), each.clicks) for each in pages(self.link.minutes.all(), "at"))
-        return csv_response(f"{slug}-minutes.csv", ("minute (UTC)", "clicks"), rows)
+        return csv_response(request, f"{slug}-minutes.csv", ("minute (UTC)", "clicks"), rows)
 
 
 def totals(link: Link) -> tuple[int, int]:
