@@ -15,7 +15,7 @@ from .engine.operations import Absent, Command, Directory, File, Link, Package, 
 from .engine.plan import Seen
 from .engine.stage import HostResource, differing, make, stage_of
 from .engine.steps import Script, Unknown, Upload
-from .serving import HEALTHY, HEALTHY_NOW, HOME, KEPT, MANAGE, ROLLER, SOCKET, SWEEP, UNIT
+from .serving import HEALTHY, HEALTHY_NOW, HOME, KEPT, MANAGE, ROLLER, SOCKET, SWEEP, TRIED, TRY, UNIT
 
 ROOT = Path(__file__).resolve().parent.parent
 CREDENTIALS = "/etc/hydra/credentials"
@@ -143,6 +143,11 @@ class Release:
             File("/etc/hydra/web.env", self.environment(region, address, at)),
             Command("install its Python packages", self.install(), unless=f"test -e {venv(self.source)}/complete"),
             Link(f"{self.folder}/.venv", venv(self.source)),
+            Command(
+                "see that it can start",
+                TRY.replace("{folder}", self.folder),
+                unless=TRIED.replace("{folder}", self.folder),
+            ),
             File("/usr/local/sbin/hydra-manage", MANAGE, mode=0o755),
             Command(
                 "gather its static files",

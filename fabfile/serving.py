@@ -3,14 +3,27 @@
 HOME = "/srv/hydra"
 KEPT = 5  # releases on a machine
 
-MANAGE = """\
+# A Python program within the release that $release names, as the application's user and with its settings and secrets.
+AS_IT = """\
+systemd-run --quiet --pipe --wait --collect --service-type=exec -p User=hydra -p Group=hydra \\
+  -p EnvironmentFile=/etc/hydra/web.env -p WorkingDirectory="$release" \\
+  $(for file in /etc/hydra/credentials/*; do printf -- '-p LoadCredential=%s:%s ' "${file##*/}" "$file"; done) \\
+  "$release/.venv/bin/python" """
+
+MANAGE = f"""\
 #!/bin/sh
 # manage.py of the release in service, as its user and with its settings: `sudo hydra-manage createaccount ada`
-exec systemd-run --quiet --pipe --wait --collect --service-type=exec -p User=hydra -p Group=hydra \\
-  -p EnvironmentFile=/etc/hydra/web.env -p WorkingDirectory="${HYDRA_RELEASE:-/srv/hydra/current}" \\
-  $(for file in /etc/hydra/credentials/*; do printf -- '-p LoadCredential=%s:%s ' "${file##*/}" "$file"; done) \\
-  "${HYDRA_RELEASE:-/srv/hydra/current}/.venv/bin/python" webapp/manage.py "$@"
+release=${{HYDRA_RELEASE:-/srv/hydra/current}}
+exec {AS_IT}webapp/manage.py "$@"
 """
+
+# Loads the whole application as gunicorn will. A release that cannot start, or not with these settings, is found out
+# while the one before serves on.
+TRIED = """release={folder}; test -e $release/.tried && \
+! find /etc/hydra/web.env /etc/hydra/credentials -newer $release/.tried | grep -q ."""
+TRY = f"""release={{folder}}; {AS_IT}-m gunicorn -c webapp/gunicorn.conf.py --check-config || {{ code=$?
+echo "release $(basename $release) cannot start; the one in service was left as it is"; exit $code; }}
+touch $release/.tried"""
 
 SOCKET = """\
 [Unit]
@@ -20,6 +33,8 @@ Description=Where nginx finds the web application; requests wait here while it r
 ListenStream=/run/hydra-web.sock
 SocketUser=www-data
 SocketMode=0660
+# However often the application ends, requests go on waiting here for its next start.
+TriggerLimitIntervalSec=0
 
 [Install]
 WantedBy=sockets.target
@@ -30,6 +45,8 @@ UNIT = """\
 Description=The web application
 Requires=hydra-web.socket
 After=network-online.target redis-server.service hydra-web.socket
+# systemd would give up for good after five starts within ten seconds.
+StartLimitIntervalSec=0
 
 [Service]
 Type=notify
@@ -58,6 +75,7 @@ ROLLER = """\
 [Unit]
 Description=Brings the clicks on short links from Redis into MySQL, every minute
 After=network-online.target redis-server.service
+StartLimitIntervalSec=0
 
 [Service]
 Type=exec

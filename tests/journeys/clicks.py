@@ -6,7 +6,6 @@ import time
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-PATIENCE = 5  # seconds
 
 
 @dataclass(frozen=True)
@@ -22,12 +21,13 @@ class Click:
 class Clicks:
     """Follows `url` so many times a second, each time over a connection of its own, from entering to leaving.
 
-    A click waits for none before it, up to `visitors` at a time, so an answer that is slow makes no pause.
+    A click waits for none before it, up to `visitors` at a time, so an answer that is slow makes no pause. Who has none
+    after `patience` seconds gives up.
     """
 
-    def __init__(self, url, rate, visitors=16):
+    def __init__(self, url, rate, visitors=16, patience=5):
         self.host, self.path = urlsplit(url).netloc, urlsplit(url).path
-        self.rate, self.made, self.stop = rate, [], threading.Event()
+        self.rate, self.patience, self.made, self.stop = rate, patience, [], threading.Event()
         self.next, self.turn = 0, threading.Lock()
         self.threads = [threading.Thread(target=self.visit) for _ in range(visitors)]
 
@@ -52,7 +52,7 @@ class Clicks:
 
     def click(self, number):
         sent, status = time.monotonic(), 0
-        connection = http.client.HTTPConnection(self.host, timeout=PATIENCE)
+        connection = http.client.HTTPConnection(self.host, timeout=self.patience)
         try:
             connection.request("GET", self.path, headers={"User-Agent": f"Mozilla/5.0 (visitor {number % 7})"})
             status = connection.getresponse().status
