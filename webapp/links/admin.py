@@ -8,15 +8,18 @@ from webapp.sessions.connection import SessionsUnavailable
 
 @admin.register(Link)
 class LinkAdmin(admin.ModelAdmin):
-    """All links. Nothing of one is edited here; it is switched off and on again by an action, or deleted."""
+    """All links. Nothing of one is edited here; it is stopped by an action, which its owner cannot undo, or deleted.
 
-    list_display = ("slug", "owner", "target", "created", "ends", "disabled")
+    All links of a user are stopped at once where users are: he is locked out here.
+    """
+
+    list_display = ("slug", "owner", "target", "created", "ends", "disabled", "stopped")
     list_select_related = ("owner",)
-    list_filter = ("disabled",)
+    list_filter = ("stopped", "disabled")
     search_fields = ("=slug", "target", "=owner__username")
     search_help_text = "A slug, part of a target, or a username."
     ordering = ("-pk",)
-    actions = ("switch_off", "switch_on")
+    actions = ("stop", "let_lead")
 
     def has_add_permission(self, request):
         """Who wants a link makes his own."""
@@ -26,21 +29,21 @@ class LinkAdmin(admin.ModelAdmin):
         """All of them."""
         return [field.name for field in self.model._meta.fields]
 
-    @admin.action(description="Switch off", permissions=["change"])
-    def switch_off(self, request, queryset):
+    @admin.action(description="Stop, whatever their owners want", permissions=["change"])
+    def stop(self, request, queryset):
         """From the next click on they lead nowhere."""
-        self._set_disabled(request, queryset, True, "switched off")
+        self._set_stopped(request, queryset, True, "stopped")
 
-    @admin.action(description="Switch on again", permissions=["change"])
-    def switch_on(self, request, queryset):
+    @admin.action(description="Let them lead on again", permissions=["change"])
+    def let_lead(self, request, queryset):
         """Undo it."""
-        self._set_disabled(request, queryset, False, "switched on again")
+        self._set_stopped(request, queryset, False, "leading on again")
 
-    def _set_disabled(self, request, queryset, disabled, done):
+    def _set_stopped(self, request, queryset, stopped, done):
         changed = 0
         for link in queryset:
             try:
-                link.change(ends=link.ends, disabled=disabled)
+                link.change(stopped=stopped)
             except SessionsUnavailable:
                 self.message_user(request, f"Redis is away: {link} and those after it are as before.", messages.ERROR)
                 break

@@ -1,7 +1,7 @@
 """The app of short links."""
 
 from django.apps import AppConfig
-from django.db.models.signals import pre_delete
+from django.db.models.signals import post_save, pre_delete, pre_save
 
 
 class LinksConfig(AppConfig):
@@ -11,6 +11,9 @@ class LinksConfig(AppConfig):
     verbose_name = "Links"
 
     def ready(self):
-        from webapp.links.deletion import before_delete
+        from webapp.links import deletion, owners
 
-        pre_delete.connect(before_delete, sender="links.Link", dispatch_uid="webapp.links")
+        pre_delete.connect(deletion.before_link, sender="links.Link", dispatch_uid="webapp.links")
+        pre_delete.connect(deletion.before_owner, sender="users.User", dispatch_uid="webapp.links")
+        pre_save.connect(owners.before_save, sender="users.User", dispatch_uid="webapp.links")
+        post_save.connect(owners.after_save, sender="users.User", dispatch_uid="webapp.links")

@@ -124,13 +124,16 @@ async def aasked(rest: tuple) -> bytes | None:
     return answer
 
 
-def hold(slug: str) -> None:
-    """To be called before a change of the link is committed: from now on it is read from MySQL, for a minute.
+def hold(*slugs: str) -> None:
+    """To be called before a change of these links is committed: from now on they are read from MySQL, for a minute.
 
     Raises SessionsUnavailable, and then the change must not happen: Redis would still know the link as it was.
     """
     try:
-        redis().set(link_key(slug), "?", ex=HELD)
+        with redis().pipeline(transaction=False) as pipeline:
+            for slug in slugs:
+                pipeline.set(link_key(slug), "?", ex=HELD)
+            pipeline.execute()
     except RedisError as error:
         raise SessionsUnavailable(str(error)) from error
 

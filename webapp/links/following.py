@@ -100,7 +100,8 @@ def looked_up(request, slug: str) -> str:
 
 def entry_of(slug: str) -> str:
     """The link as Redis remembers it, read from MySQL."""
-    link = Link.objects.filter(slug=slug).only("id", "target", "ends", "disabled").first()
+    read = ("id", "target", "ends", "disabled", "stopped", "owner__is_active")
+    link = Link.objects.filter(slug=slug).select_related("owner").only(*read).first()
     return link.entry if link else counter.NOBODY
 
 

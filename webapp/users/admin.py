@@ -58,6 +58,7 @@ class ChangeForm(UserChangeForm):
     class Meta(UserChangeForm.Meta):
         model = User
         fields = ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")
+        help_texts = {"is_active": "Without it they cannot sign in here, and their links lead nowhere."}
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
@@ -86,7 +87,7 @@ class UserAdmin(DjangoUserAdmin):
     search_fields = ("folded_name",)
     search_help_text = "Part of a username, or a whole e-mail address."
     ordering = ("username",)
-    actions = ("lock", "unlock")
+    actions = ("lock", "unlock", "lock_here", "unlock_here")
     add_fieldsets = (
         (None, {"classes": ("wide",), "fields": ("username", "email", "usable_password", "password1", "password2")}),
     )
@@ -140,6 +141,23 @@ class UserAdmin(DjangoUserAdmin):
     def unlock(self, request, queryset):
         """Undo a lock."""
         self._set_active(request, queryset, True, "let in again")
+
+    @admin.action(description="Lock out here, and stop their links", permissions=["change"])
+    def lock_here(self, request, queryset):
+        """By the row alone; their sessions and links end with the next click."""
+        self._set_active_here(request, queryset, False, "locked out here; their links lead nowhere")
+
+    @admin.action(description="Let in here again, and their links lead on", permissions=["change"])
+    def unlock_here(self, request, queryset):
+        """Undo that."""
+        self._set_active_here(request, queryset, True, "let in here again; their links lead on")
+
+    def _set_active_here(self, request, queryset, active, done):
+        for user in queryset:
+            user.is_active = active
+            user.save(update_fields=["is_active"])
+            self.log_change(request, user, done)
+        self.message_user(request, f"{len(queryset)} user{'s' if len(queryset) > 1 else ''} {done}.")
 
     def _set_active(self, request, queryset, active, done):
         changed = 0

@@ -121,12 +121,14 @@ class User(AbstractBaseUser, PermissionsMixin):
     _email = None
     _last_login = None
     _stored_name = None
+    _stored_active = None
 
     @classmethod
     def from_db(cls, *args):
         """A user as his row says; the name is remembered, since it is not to change."""
         user = super().from_db(*args)
         user._stored_name = user.__dict__.get("username")
+        user._stored_active = user.__dict__.get("is_active")
         return user
 
     @property
