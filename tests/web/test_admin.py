@@ -5,6 +5,7 @@ import re
 import pytest
 from django.contrib.auth import authenticate
 from django.contrib.auth.hashers import make_password
+from django.contrib.auth.models import Permission
 from django.core.management import call_command
 
 from tests.web.conftest import Browser
@@ -102,7 +103,7 @@ def test_what_is_wrong_with_a_new_user_is_said_beside_its_field(root, other, pas
 
 
 def test_address_flags_and_permissions_are_changed(root, other):
-    permission = 1
+    permission = Permission.objects.earliest("pk").pk
     answer = change(root, other, email=f"new-{other.email}", is_staff=True, user_permissions=[permission])
     assert answer.status_code == 302
     assert (fresh(other).email, fresh(other).is_staff) == (f"new-{other.email}", True)
