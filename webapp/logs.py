@@ -78,8 +78,20 @@ class Words(Formatter):
         level = "" if record.levelno == logging.INFO else f" {record.levelname}"
         request = f"  [{request_id()[:8]}]" if request_id() else ""
         line = f"{moment}{level} {record.name}: {printable(self.told(record))}{request}"
-        traceback = self.traceback(record)
+        traceback = printable(self.traceback(record))
         return f"{line}\n{traceback}" if traceback else line
+
+
+class Strangers(logging.Filter):
+    """What is wrong with a request, an unknown host say, is no error of ours: a warning without a traceback.
+
+    Scanners would fill the log with them, and wake whoever is woken by errors.
+    """
+
+    def filter(self, record):
+        if record.name.startswith("django.security."):
+            record.levelno, record.levelname, record.exc_info = logging.WARNING, "WARNING", None
+        return True
 
 
 def printable(text: str) -> str:
@@ -99,7 +111,8 @@ def settings(secrets: Iterable[str]) -> dict:
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"line": {"()": "webapp.logs.formatter", "secrets": list(secrets)}},
-        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+        "filters": {"strangers": {"()": "webapp.logs.Strangers"}},
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["strangers"]}},
         "root": {"handlers": ["stderr"], "level": "INFO"},
         # Django's own handler prints nothing outside DEBUG; errors go where all else goes, with their traceback.
         "loggers": {

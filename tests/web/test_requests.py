@@ -20,11 +20,12 @@ OWN = "trace-0123456789"
 def lines(settings):
     """What the log shows, as it would stand in the journal: a function that gives each line as an object."""
     stream = io.StringIO()
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(logs.formatter(settings.ENVIRONMENT.secrets, stream))
-    logging.getLogger().addHandler(handler)
+    (ours,) = (each for each in logging.getLogger().handlers if each.filters)
+    formatter, before = ours.formatter, ours.setStream(stream)
+    ours.setFormatter(logs.formatter(settings.ENVIRONMENT.secrets, stream))
     yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
-    logging.getLogger().removeHandler(handler)
+    ours.setFormatter(formatter)
+    ours.setStream(before)
 
 
 def requests_of(lines):
@@ -154,6 +155,14 @@ def test_at_a_terminal_a_line_is_for_people():
     line = logs.formatter((), Terminal()).format(record)
     request_ids.end()
     assert line[8:] == " WARNING webapp: ring \\x1b[31m  [trace-01]"
+
+
+def test_a_host_that_is_not_ours_is_a_warning_that_fills_no_log(browser, lines):
+    browser.get("/", headers={"host": "evil.example"})
+    refused, request = lines()
+    assert (refused["logger"], refused["level"]) == ("django.security.DisallowedHost", "WARNING")
+    assert "evil.example" in refused["message"] and "traceback" not in refused
+    assert request["status"] == 400
 
 
 def test_a_line_stays_one_line_whatever_is_said():
