@@ -102,9 +102,7 @@ def passwd(c, name, password_stdin=False):
     """
     from webapp.users.store import Changed
 
-    stage = stage_of(c)
-    store = accounts(stage)
-    named(stage, store, name)  # before anybody types a password for an account that is not there
+    stage, store, _ = opened(c, name)  # before anybody types a password for an account that is not there
     password = hashed(password_of(password_stdin))
     for _ in range(ROUNDS):
         account = named(stage, store, name)
@@ -124,9 +122,7 @@ def disable(c, name):
 
     `sdb.enable` takes it back; the password stays as it was.
     """
-    stage = stage_of(c)
-    store = accounts(stage)
-    before = named(stage, store, name)
+    stage, store, before = opened(c, name)
     with plainly(stage, "the account may still sign in"):
         account = store.lock(before.name)
     if account is None:
@@ -139,9 +135,7 @@ def disable(c, name):
 @task(positional=["name"], help={"name": "the username"})
 def enable(c, name):
     """Let a locked account sign in again, with the password it had."""
-    stage = stage_of(c)
-    store = accounts(stage)
-    before = named(stage, store, name)
+    stage, store, before = opened(c, name)
     with plainly(stage, "the account is still locked"):
         account = store.unlock(before.name)
     if account is None:
@@ -159,9 +153,7 @@ def deluser(c, name, yes=""):
     To mean it, say the name twice: `sdb.deluser ada --yes ada`. The row in MySQL that other tables point to stays.
     To keep somebody out and lose nothing, `sdb.disable` is enough.
     """
-    stage = stage_of(c)
-    store = accounts(stage)
-    account = named(stage, store, name)
+    stage, store, account = opened(c, name)
     if yes != account.name:
         made = account.created[:10]
         raise Refusal(
@@ -223,6 +215,13 @@ def say(board, finding, plan):
 
 
 # What the tasks have in common
+
+
+def opened(c, name):
+    """The stage, its accounts, and the account of that name. Raises Refusal as `named` does."""
+    stage = stage_of(c)
+    store = accounts(stage)
+    return stage, store, named(stage, store, name)
 
 
 def named(stage, store, name):

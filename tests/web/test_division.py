@@ -180,6 +180,19 @@ def test_addresses_move_with_the_shards_and_stay_unique(endpoint):
     assert items(at) == 80
 
 
+def test_accounts_that_another_client_wrote_without_a_version_move_too(endpoint):
+    at = endpoint(0, 2)
+    client, names = connect("us-west-2"), [f"user{number}" for number in range(40)]
+    for name in names:
+        attributes = [{"Name": "id", "Value": name}, {"Name": "name", "Value": name}, {"Name": "hue", "Value": "red"}]
+        client.put_attributes(DomainName=domain(name, PREFIX, 2), ItemName=name, Attributes=attributes)
+    Division(at.store(), Pace(10_000), settling=0.1).run(4)
+    after = at.store()
+    assert [after.get(name).home for name in names] == [domain(name, PREFIX, 4) for name in names]
+    assert all(("hue", "red") in after.records.get(name).pairs for name in names)
+    assert items(at) == 40
+
+
 def test_reading_asks_as_often_for_a_name_that_is_there_as_for_one_that_is_not(endpoint):
     at = endpoint(200, 4)
     assert divide(at, 8, "move", 0.5)

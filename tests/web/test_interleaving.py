@@ -46,7 +46,8 @@ class Play:
         """`slots` are the versions and passwords in the two domains at the beginning."""
         domains = Domains()
         for home, (version, password) in slots.items():
-            domains.items[home, NAME] = {"name": NAME, "password": password, "version": version}
+            said = {"version": version} if version else {}
+            domains.items[home, NAME] = {"name": NAME, "password": password, **said}
         self.stage = Stage(seed, domains)
         self.old, self.new = old, new
         self.history = []  # (version before, version after) of each write that succeeded; "" stands for no account
@@ -222,3 +223,32 @@ def test_whoever_reads_finds_the_account_as_it_was_last_written_before(old, new,
         for began, _, version in play.readings:
             written = [order[other] for _, ended, other in play.writings if ended < began]
             assert order[version] >= max(written, default=0), (seed, play.history)
+
+
+UNVERSIONED = {LOW: ("", "x")}  # as a client leaves it that knows of no versions
+
+
+def test_what_has_no_version_moves_like_all_else_and_keeps_what_was_last_written():
+    for seed in range(SEEDS):
+        play = Play(seed, FORWARD, FORWARD, UNVERSIONED)
+        play.stage.play(play.change(True), play.change(False), play.create(False), play.move(), play.move())
+        last = play.end()
+        account = play.records(late=False).get(NAME)
+        written = [version for _, _, version in play.writings]
+        assert account.home == HIGH, (seed, play.stage.domains.items)
+        assert dict(account.pairs)["password"] == ("changed" if written else "x"), (seed, play.history)
+        assert not written or last in written, (seed, play.history)
+
+
+def test_what_has_no_version_is_deleted_once_while_it_moves():
+    for seed in range(SEEDS):
+        play = Play(seed, FORWARD, FORWARD, UNVERSIONED)
+        play.stage.play(play.delete(False), play.delete(True), play.move(), play.move())
+        deleted = [before for before, after in play.history if after == ""]
+        assert len(deleted) <= 1 and (play.end() is None) == bool(deleted), (seed, play.stage.domains.items)
+
+
+def test_what_has_no_version_is_deleted_where_nothing_moves():
+    play = Play(0, BEFORE, BEFORE, UNVERSIONED)
+    play.stage.play(play.delete(False))
+    assert play.end() is None and play.stage.domains.items == {}

@@ -8,10 +8,11 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from webapp.users.account import following
 from webapp.users.errors import Changed, StoreError
 from webapp.users.records import Records
 from webapp.users.shardmap import ShardMap
-from webapp.users.slots import ABSENT, COPY, GONE, LIVE, MOVED, Slot, authority, new_copy, new_moved
+from webapp.users.slots import ABSENT, COPY, GONE, LIVE, MOVED, Slot, authority, new_copy, new_moved, unchanged
 from webapp.users.walk import those
 
 ROUNDS = 50  # how often a chunk is looked at again because its items change under us
@@ -67,6 +68,9 @@ class Mover:
         """The next write for one item: True when it handed the item over, None when more is to be done."""
         if authority(here, there, self.shard_map.division) is not here:
             return False
+        if here.text == "":  # whoever wrote it knows of no versions; without one nobody could tell what a copy is of
+            self._put(here, item, {"version": following("")})
+            return None
         if here.kind == COPY and here.generation == self.shard_map.division:
             # It came here by this division and goes back: it lives by what the other slot says, which is written next.
             self._put(here, item, {"version": here.of})
@@ -155,9 +159,8 @@ class Mover:
     def remove(self, slot: Slot, item: str) -> None:
         """Remove a slot if it is as it was read."""
         self.pace(slot.home)
-        expected = {"Name": "version", "Value": slot.text, "Exists": True}
         with contextlib.suppress(Changed):
-            self.records.calls("delete_attributes", slot.home, ItemName=item, Expected=expected)
+            self.records.calls("delete_attributes", slot.home, ItemName=item, Expected=unchanged(slot.text))
 
     def _rescue(self, item: str, slot: Slot) -> bool:
         """Bring over what somebody made here who slept through two changes of the map; False if it is there too."""
@@ -166,7 +169,7 @@ class Mover:
             return False
         if slot.kind == LIVE:
             attributes = [{"Name": name, "Value": value, "Replace": True} for name, value in slot.pairs]
-            attributes.append({"Name": "version", "Value": slot.text, "Replace": True})
+            attributes.append({"Name": "version", "Value": slot.text or following(""), "Replace": True})
             self._write(there, item, attributes)
         self.remove(slot, item)
         return True
@@ -177,10 +180,8 @@ class Mover:
         self._write(slot, item, [{"Name": name, "Value": value, "Replace": True} for name, value in values.items()])
 
     def _write(self, slot: Slot, item: str, attributes: list[dict]) -> None:
-        expected = {"Name": "version", "Value": slot.text, "Exists": True}
-        if slot.kind == ABSENT:
-            expected = {"Name": "version", "Exists": False}
         self.pace(slot.home)
+        expected = unchanged(slot.text)
         self.records.calls("put_attributes", slot.home, ItemName=item, Attributes=attributes, Expected=expected)
 
 

@@ -17,7 +17,7 @@ from webapp.users.calls import Calls
 from webapp.users.errors import Changed, NoDomain, StoreError, Unavailable
 from webapp.users.shardmap import MOVING, Maps, ShardMap
 from webapp.users.shards import LIMIT
-from webapp.users.slots import ABSENT, COPY, LIVE, MIXED, Slot, authority, new_closed, new_gone, plain
+from webapp.users.slots import ABSENT, COPY, LIVE, MIXED, Slot, authority, new_closed, new_gone, plain, unchanged
 from webapp.users.slots import unsettled as unclear
 
 ROUNDS = 20  # how often an item may change under an operation that must find it unchanged
@@ -160,8 +160,7 @@ class Records:
 
     def _delete(self, shard_map: ShardMap, item: str, home: str, version: str) -> None:
         if len(shard_map.places(item, self.prefix)) == 1:
-            expected = {"Name": "version", "Value": version, "Exists": True}
-            self.calls("delete_attributes", home, ItemName=item, Expected=expected)
+            self.calls("delete_attributes", home, ItemName=item, Expected=unchanged(version))
             return
         slot = self.slot(home, item)
         blank = {name: "" for name, _ in slot.pairs}
@@ -187,13 +186,10 @@ class Records:
         )
 
     def _put(self, home: str, item: str, values: dict[str, str], version: str, attempts: int | None = None) -> None:
-        """Replace these values if the slot has this version, or nothing if that is empty. Raises Changed."""
+        """Replace these values if the slot has this version, or none if that is empty. Raises Changed."""
         check(values)
-        expected = {"Name": "version", "Value": version, "Exists": True}
-        if version == "":
-            expected = {"Name": "version", "Exists": False}
         attributes = [{"Name": name, "Value": value, "Replace": True} for name, value in values.items()]
-        self.calls("put_attributes", home, attempts, ItemName=item, Attributes=attributes, Expected=expected)
+        self.calls("put_attributes", home, attempts, ItemName=item, Attributes=attributes, Expected=unchanged(version))
 
 
 def check(values: dict[str, str]) -> None:

@@ -9,6 +9,8 @@ attribute `version` of a slot says what it is:
     closed G RANDOM         there is nothing here, and since generation G nothing may be made here
     gone RANDOM             the account was deleted here
 
+What a client wrote that knows of no versions has none: it is live, and a division gives it one before it moves it.
+
 A slot is the account if it is live, or if it is a copy of VERSION and the other slot has moved at VERSION: one write,
 to `moved`, hands the account over, and whoever still writes to the old slot fails at his condition. Of two slots at
 most one is the account. A copy is live once its division has ended: what it was copied from is gone then, and so are
@@ -46,6 +48,13 @@ def new_gone() -> str:
 def plain(version: str) -> str:
     """The account's own version, whether its slot is live or a copy."""
     return version.rpartition(" ")[2]
+
+
+def unchanged(version: str) -> dict:
+    """SimpleDB's condition that an item still has this version, or still has none where that is empty."""
+    if version == "":
+        return {"Name": "version", "Exists": False}
+    return {"Name": "version", "Value": version, "Exists": True}
 
 
 @dataclass(frozen=True)
