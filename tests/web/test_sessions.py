@@ -61,8 +61,42 @@ def test_it_is_kept_as_json_behind_its_version_under_a_digest_with_a_lifetime(st
     assert key.decode() == redis_key(stored.session_key)
     assert stored.session_key not in key.decode()
     assert json.loads(value[HEADER:]) == {"fruit": "apple"}
-    assert re.fullmatch(rb"[\w-]{8}[0-9a-f]{7}", value[:HEADER])
+    assert re.fullmatch(rb"[\w-]{7}=[0-9a-f]{7}", value[:HEADER])
     assert 14 * 24 * 3600 - 5 <= stored.remaining() <= 14 * 24 * 3600
+
+
+SIGNED_IN = {
+    "_auth_user_id": "7",
+    "_auth_user_backend": "webapp.users.backend.SimpleDBBackend",
+    "_auth_user_hash": "0123456789abcdef" * 4,
+}
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (SIGNED_IN, {"_auth": ["7", 0, "0123456789abcdef" * 4]}),
+        (SIGNED_IN | {"_auth_user_backend": "a.b"}, {"_auth": ["7", "a.b", "0123456789abcdef" * 4]}),
+        (SIGNED_IN | {"fruit": "apple"}, {"_auth": ["7", 0, "0123456789abcdef" * 4], "fruit": "apple"}),
+        *[(each, each) for each in (SIGNED_IN | {"_auth": 1}, SIGNED_IN | {"_auth_user_backend": 1})],
+    ],
+)
+def test_what_django_keeps_of_a_user_is_written_short_and_read_as_it_was(data, text):
+    session = SessionStore()
+    session.update(data)
+    session.save()
+    assert json.loads(connection().get(redis_key(session.session_key))[HEADER:]) == text
+    assert SessionStore(session.session_key).load() == data
+
+
+def test_a_small_session_takes_no_more_of_redis_than_djangos_json():
+    session = SessionStore()
+    session.update(SIGNED_IN)
+    session.user_agent = "Mozilla/5.0 (Windows NT 10.0; x64) AppleWebKit/537.36 Chrome/139.0 Safari/537.36"
+    session.save()
+    ours = sum(connection().memory_usage(key) for key in connection().keys("*"))
+    connection().set(f":1:django.contrib.sessions.cache{session.session_key}", JSONSerializer().dumps(SIGNED_IN))
+    assert ours <= connection().memory_usage(f":1:django.contrib.sessions.cache{session.session_key}")
 
 
 def test_loading_is_one_get_and_saving_one_script(stored, asked):

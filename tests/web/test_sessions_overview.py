@@ -54,7 +54,7 @@ def test_a_users_sessions_are_listed_with_device_and_last_seen():
 
 def test_whoever_is_not_signed_in_is_in_no_list():
     SessionStore().create()
-    assert connection().keys("sessions-of*") == []
+    assert connection().keys("owner:*") == []
     assert sessions_of(User(pk=1)) == []
 
 
@@ -260,4 +260,4 @@ def test_a_new_password_takes_the_other_sessions_off_the_list(signed_in, passwor
 def test_a_users_sessions_end_with_him(signed_in):
     here, _ = signed_in
     here.get("/").context["user"].delete()
-    assert connection().keys("session*") == []
+    assert connection().keys("session:*") + connection().keys("owner:*") == []

@@ -1,4 +1,9 @@
-"""How a session is written: its version, the minute it was last seen, and its data as JSON."""
+"""How a session is written: its version, the minute it was last seen, and its data as JSON.
+
+Of a signed-in user Django keeps three keys, whose names and the path of the backend are longer than most sessions. They
+are written as one: `"_auth": [user, backend, hash]`, the backend by its number. The version of such a session ends in
+SHORT.
+"""
 
 import functools
 import json
@@ -8,11 +13,18 @@ from base64 import urlsafe_b64encode
 
 import msgspec
 from django.conf import settings
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY
+from django.contrib.auth import SESSION_KEY as OWNER
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signing import JSONSerializer
 from django.utils.module_loading import import_string
 
 from webapp.sessions.scripts import HEADER, VERSION
+
+AUTH = "_auth"
+SHORT = ord("~")  # no letter of base64
+# They stand in Redis by their numbers: add at the end, and take none away.
+BACKENDS = ["webapp.users.backend.SimpleDBBackend", "django.contrib.auth.backends.ModelBackend"]
 
 # As Django's serializer writes, but made once, and not noting each list on its way to see whether it contains itself.
 quick_encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
@@ -42,10 +54,50 @@ def minute_now() -> bytes:
 
 
 def encode(data: dict) -> bytes:
-    """Data in the form it is stored, under a version nothing else has."""
+    """Data in the form it is stored, under a version nothing else has.
+
+    TypeError or ValueError, with the key of the session, for what is no JSON.
+    """
     # From the kernel, so that two workers forked from one process never give the same.
-    version = urlsafe_b64encode(os.urandom(6))
-    return b"%b%b%b" % (version, minute_now(), dump(data))
+    version = urlsafe_b64encode(os.urandom(5))
+    try:
+        if HASH_SESSION_KEY in data and (short := shortened(data)) is not None:
+            return b"%b%c%b%b" % (version[:-1], SHORT, minute_now(), dump(short))
+        return b"%b%b%b" % (version, minute_now(), dump(data))
+    except (TypeError, ValueError, RecursionError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"session[{culprit(data)!r}] cannot be kept, since sessions are JSON: {error}") from error
+
+
+def shortened(data: dict) -> dict | None:
+    """The same with the three keys of a signed-in user as one; None where that cannot be told apart later."""
+    if serializer_in_use() is not JSONSerializer or AUTH in data:
+        return None
+    short = data.copy()
+    try:
+        owner, backend, digest = short.pop(OWNER), short.pop(BACKEND_SESSION_KEY), short.pop(HASH_SESSION_KEY)
+    except KeyError:
+        return None
+    if not isinstance(backend, str):  # a number would be taken for ours
+        return None
+    short[AUTH] = [owner, BACKENDS.index(backend) if backend in BACKENDS else backend, digest]
+    return short
+
+
+def lengthened(short: dict) -> dict:
+    """What was shortened; anything may be raised for what was not."""
+    short[OWNER], backend, short[HASH_SESSION_KEY] = short.pop(AUTH)
+    short[BACKEND_SESSION_KEY] = BACKENDS[backend] if isinstance(backend, int) else backend
+    return short
+
+
+def culprit(data: dict):
+    """The first key of a session that cannot be written, or whose value cannot."""
+    for key, value in data.items():
+        try:
+            dump({key: value})
+        except (TypeError, ValueError, RecursionError):
+            return key
 
 
 def dump(data: dict) -> bytes:
@@ -60,18 +112,26 @@ def dump(data: dict) -> bytes:
 
 
 def decode(stored: bytes) -> dict:
-    """The data of a stored session; ValueError if it is none.
+    """The data of a stored session; any exception if it is none, as a serializer of one's own may raise any.
 
     What msgspec can read it reads as Django's serializer would, in half the time; the rest (NaN, halves of surrogates,
     numbers of thousands of digits) it refuses. A serializer of one's own reads for itself.
     """
+    if len(stored) < HEADER:
+        raise ValueError("too short for a session")
+    data = load(memoryview(stored)[HEADER:])
+    return lengthened(data) if stored[VERSION - 1] == SHORT else data
+
+
+def load(text: memoryview) -> dict:
+    """What `dump` wrote."""
     chosen = serializer_in_use()
     if chosen is JSONSerializer:
         try:
-            return quick_decode(memoryview(stored)[HEADER:])
+            return quick_decode(text)
         except ValueError:
             pass
-    return chosen().loads(stored[HEADER:])
+    return chosen().loads(bytes(text))
 
 
 def version(stored: bytes) -> bytes:
@@ -100,5 +160,5 @@ def merge(loaded: dict, changed: dict, newer: dict) -> dict:
 
 
 def same(one, other) -> bool:
-    """Whether two values would be written alike; for Python 1, 1.0 and True are equal."""
-    return one == other and repr(one) == repr(other)
+    """Whether two values would be written alike: for Python 1, 1.0 and True are equal, and NaN is no NaN."""
+    return repr(one) == repr(other)

@@ -7,7 +7,7 @@ from webapp.sessions import form
 from webapp.sessions.connection import ask
 from webapp.sessions.loops import aask
 from webapp.sessions.scripts import END_ALL, END_ONE, LIST
-from webapp.sessions.store import handle, index_key
+from webapp.sessions.store import former_index_key, handle, index_key
 
 
 @dataclass(frozen=True)
@@ -32,22 +32,22 @@ async def asessions_of(user) -> list[SignedIn]:
 
 def end(user, handle: str) -> bool:
     """End one of this user's sessions; False if he has none of that handle. Nobody else's can be ended so."""
-    return bool(ask(("EVALSHA", END_ONE, 1, index_of(user), handle)))
+    return bool(ask(("EVALSHA", END_ONE, 2, *indexes_of(user), handle)))
 
 
 async def aend(user, handle: str) -> bool:
     """As end."""
-    return bool(await aask(("EVALSHA", END_ONE, 1, index_of(user), handle)))
+    return bool(await aask(("EVALSHA", END_ONE, 2, *indexes_of(user), handle)))
 
 
 def end_all(user, except_session=None) -> int:
     """End all sessions of this user, save the one given (a SessionStore), if any; how many they were."""
-    return ask(("EVALSHA", END_ALL, 1, index_of(user), handle_of(except_session)))
+    return ask(("EVALSHA", END_ALL, 2, *indexes_of(user), handle_of(except_session)))
 
 
 async def aend_all(user, except_session=None) -> int:
     """As end_all."""
-    return await aask(("EVALSHA", END_ALL, 1, index_of(user), handle_of(except_session)))
+    return await aask(("EVALSHA", END_ALL, 2, *indexes_of(user), handle_of(except_session)))
 
 
 def handle_of(session) -> str:
@@ -55,14 +55,15 @@ def handle_of(session) -> str:
     return handle(session.session_key) if session is not None and session.session_key else ""
 
 
-def index_of(user) -> str:
-    """Where this user's sessions are listed: by his key as Django writes it into a session."""
-    return index_key(user._meta.pk.value_to_string(user))
+def indexes_of(user) -> tuple[str, str]:
+    """Where this user's sessions are listed, and were before: by his key as Django writes it into a session."""
+    owner = user._meta.pk.value_to_string(user)
+    return index_key(owner), former_index_key(owner)
 
 
 def listing(user) -> tuple:
     """The command that lists a user's sessions."""
-    return ("EVALSHA", LIST, 1, index_of(user))
+    return ("EVALSHA", LIST, 2, *indexes_of(user))
 
 
 def told(answer: list) -> list[SignedIn]:

@@ -10,7 +10,6 @@ import hashlib
 import logging
 from base64 import urlsafe_b64encode
 
-from django.contrib.auth import SESSION_KEY as OWNER
 from django.contrib.sessions.backends.base import VALID_KEY_CHARS, CreateError, SessionBase, UpdateError
 from django.contrib.sessions.exceptions import SessionInterrupted
 from django.utils.crypto import get_random_string
@@ -18,10 +17,11 @@ from django.utils.crypto import get_random_string
 from webapp.sessions import form
 from webapp.sessions.connection import SessionsUnavailable, ask
 from webapp.sessions.devices import device
+from webapp.sessions.form import OWNER
 from webapp.sessions.loops import aask
-from webapp.sessions.scripts import CREATE, CYCLE, END, PREFIX, SAVE, SEEN
+from webapp.sessions.scripts import ADOPT, CREATE, CYCLE, END, HANDLE, PREFIX, SAVE, SEEN
 
-INDEX = "sessions-of:"
+INDEX = "owner:"
 ATTEMPTS = 200  # of one save; each that fails is one in which another request got through
 SEEN_EVERY = 5  # minutes
 
@@ -32,9 +32,17 @@ class SessionEnded(UpdateError, SessionInterrupted):
     """The session was ended by another request while this one was at work."""
 
 
-def handle(session_key: str) -> str:
-    """What a session is called where it must not be known: nobody can tell the cookie from it."""
+def digest(session_key: str) -> str:
+    """SHA-256 in base64, 43 characters."""
     return urlsafe_b64encode(hashlib.sha256(session_key.encode()).digest())[:-1].decode()
+
+
+def handle(session_key: str) -> str:
+    """What a session is called where it must not be known: nobody can tell the cookie from it.
+
+    120 bits: who has read Redis, and would do with the cookie of any of a million sessions, has 2 to the 100 to try.
+    """
+    return digest(session_key)[:HANDLE]
 
 
 def redis_key(session_key: str | None) -> str:
@@ -48,6 +56,16 @@ def redis_key(session_key: str | None) -> str:
 def index_key(owner: str) -> str:
     """Where the sessions of a user are listed, by his primary key as text."""
     return INDEX + owner
+
+
+def former_redis_key(session_key: str) -> str:
+    """Where it lay before: see ADOPT."""
+    return PREFIX + digest(session_key)
+
+
+def former_index_key(owner: str) -> str:
+    """Where they were listed before: see ADOPT."""
+    return f"sessions-of:{owner}"
 
 
 class SessionStore(SessionBase):
@@ -95,7 +113,7 @@ class SessionStore(SessionBase):
         work(self._deleting(session_key))
 
     def note_seen(self):
-        """Note that the session is in use; nothing happens to its data, and nothing if it was ended."""
+        """Note that this session, loaded, of a signed-in user is in use: without a change of its data or its end."""
         work(self._noting())
 
     # ... and for coroutines, in which no thread is used.
@@ -154,7 +172,10 @@ class SessionStore(SessionBase):
     def _loading(self):
         if self.session_key is None:
             return {}
-        stored = yield "GET", redis_key(self.session_key)
+        key = redis_key(self.session_key)
+        stored = yield "GET", key
+        if stored is None:  # an unknown cookie is rare enough for a second question
+            stored = yield "EVALSHA", ADOPT, 2, key, former_redis_key(self.session_key)
         data = read(stored)
         if data is None:
             self._session_key = None
@@ -164,7 +185,7 @@ class SessionStore(SessionBase):
         return data
 
     def _existing(self, session_key):
-        return bool(session_key and (yield "EXISTS", redis_key(session_key)))
+        return bool(session_key and (yield "EXISTS", redis_key(session_key), former_redis_key(session_key)))
 
     def _creating(self):
         self._get_session(no_load=True)
@@ -241,12 +262,15 @@ class SessionStore(SessionBase):
         """How many sessions there were. Where the user is not known, the list of his sessions drops it later."""
         key = redis_key(session_key)
         if self._owner:
-            return (yield "EVALSHA", END, 2, key, index_key(self._owner), key[len(PREFIX) :])
-        return (yield "DEL", key)
+            keys = (key, former_redis_key(session_key), index_key(self._owner))
+            return (yield "EVALSHA", END, 3, *keys, key[len(PREFIX) :])
+        return (yield "DEL", key, former_redis_key(session_key))
 
     def _noting(self):
-        if self.session_key is not None:
-            yield "EVALSHA", SEEN, 1, redis_key(self.session_key), form.minute_now()
+        if self.session_key is not None and self._owner:
+            key = redis_key(self.session_key)
+            about = (form.minute_now(), key[len(PREFIX) :], device(self.user_agent))
+            yield "EVALSHA", SEEN, 2, key, index_key(self._owner), *about
 
     def _known_version(self) -> bytes:
         """The version that may be written over; none when the data was replaced without having been looked at."""
@@ -277,7 +301,7 @@ def read(stored: bytes | None) -> dict | None:
         return None
     try:
         data = form.decode(stored)
-    except ValueError:
+    except Exception:  # noqa: BLE001 - a serializer of one's own may raise any
         data = None
     if not isinstance(data, dict):
         log.warning("Redis holds something under the key of a session that is none; it is treated as absent.")

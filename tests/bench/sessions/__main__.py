@@ -1,10 +1,12 @@
 """What loading and saving a session costs, beside other engines: `python -m tests.bench.sessions [rounds]`.
 
 Needs tests/bench/sessions/requirements.txt. Redis and MariaDB are started for the run, on loopback. The engines take
-turns within each round, so that a busy machine is busy for all of them alike; printed is the median over the rounds of
-the client process's own CPU, in microseconds for one act, which what else runs here disturbs least, and the median rate
-by the clock. Then the aims, the memory of a session, how many connections 200 requests open under ASGI, what is lost
-when requests of one session race, and how long a hung Redis is waited for.
+turns within each round, so that a busy machine is busy for all of them alike. Of each turn are noted the CPU of this
+process, the time by the clock, and the CPU of Redis, in microseconds for one act; printed are the medians over the
+rounds, and how many times as fast we are as the fastest peer: the median of the ratios within a round, and for the
+clock also the ratio of the best turns, which what else runs here disturbs least. Then the memory of a session, how many
+connections 200 requests open under ASGI, what is lost when requests of one session race, and how long a hung Redis is
+waited for.
 """
 
 import asyncio
@@ -23,34 +25,55 @@ ACTS = {"load": 400, "load+save": 200, "async load": 200, "async load+save": 100
 AIMS = {"load": 1.15, "load+save": 1.6, "async load+save": 3}
 
 
+class Spent:
+    """What a turn takes, in microseconds for one act: the CPU of this process, the clock, the CPU of Redis."""
+
+    def __init__(self, count):
+        self.count = count
+
+    def __enter__(self):
+        self.redis = cpu_of_redis()
+        self.cpu, self.clock = time.process_time(), time.perf_counter()
+        return self
+
+    def __exit__(self, *_):
+        cpu, clock = time.process_time() - self.cpu, time.perf_counter() - self.clock
+        self.taken = [each * 1e6 / self.count for each in (cpu, clock, cpu_of_redis() - self.redis)]
+
+
+def cpu_of_redis():
+    """Seconds, as Redis itself counts them."""
+    from webapp.sessions.connection import connection
+
+    told = connection().info("cpu")
+    return told["used_cpu_user"] + told["used_cpu_sys"]
+
+
 def timed_turn(engine, key, act):
-    """(CPU, clock) in seconds for one act, of a turn in this thread."""
-    count = ACTS[act]
+    """What one act takes, of a turn in this thread."""
     one = engine.load if act == "load" else engine.load_and_save
-    arguments = [(key,) if act == "load" else (key, number) for number in range(count)]
-    cpu, clock = time.process_time(), time.perf_counter()
-    for each in arguments:
-        one(*each)
-    return (time.process_time() - cpu) / count, (time.perf_counter() - clock) / count
+    arguments = [(key,) if act == "load" else (key, number) for number in range(ACTS[act])]
+    with Spent(ACTS[act]) as spent:
+        for each in arguments:
+            one(*each)
+    return spent.taken
 
 
 async def async_turn(engine, key, act):
     """The same for coroutines, one after the other on one loop; the connection is open before."""
-    count = ACTS[act]
     await engine.aload(key)
-    cpu, clock = time.process_time(), time.perf_counter()
-    for number in range(count):
-        if act == "async load":
-            await engine.aload(key)
-        else:
-            await engine.aload_and_save(key, number)
-    taken = (time.process_time() - cpu) / count, (time.perf_counter() - clock) / count
+    with Spent(ACTS[act]) as spent:
+        for number in range(ACTS[act]):
+            if act == "async load":
+                await engine.aload(key)
+            else:
+                await engine.aload_and_save(key, number)
     await engine.close()
-    return taken
+    return spent.taken
 
 
 def measure(engines, keys, rounds):
-    """{(engine, act): [(CPU, clock), ...]} with sessions of so many keys."""
+    """{(engine, act): [what one act took, for each round]} with sessions of so many keys."""
     from tests.bench.sessions.engines import data
 
     stored, seen = {}, {}
@@ -69,23 +92,41 @@ def measure(engines, keys, rounds):
 
 
 def show(engines, keys, seen):
-    """Print the table of one size; gives the medians of the CPU."""
-    middle = {which: [statistics.median(each) for each in zip(*taken, strict=True)] for which, taken in seen.items()}
-    print(f"\n{keys} keys: CPU in µs (acts a second by the clock)\n{'':27}" + "".join(f"{act:>19}" for act in ACTS))
+    """Print what all engines take with one size of session."""
+    print(
+        f"\n{keys} keys: µs of our CPU (of the clock, of Redis's CPU)\n{'':27}" + "".join(f"{act:>23}" for act in ACTS)
+    )
     for engine in engines:
-        cells = [middle[engine.name, act] for act in ACTS]
-        print(f"{engine.name:27}" + "".join(f"{cpu * 1e6:10.1f} ({1 / clock:6,.0f})" for cpu, clock in cells))
-    return {which: cpu for which, (cpu, _) in middle.items()}
+        print(f"{engine.name:27}" + "".join(cell(seen[engine.name, act]) for act in ACTS))
+
+
+def cell(taken):
+    """The medians of these turns."""
+    cpu, clock, redis = (statistics.median(each) for each in zip(*taken, strict=True))
+    return f"{cpu:10.1f} ({clock:5.0f},{redis:4.0f})"
 
 
 def show_aims(results):
     """Print how we stand against the fastest peer."""
     from tests.bench.sessions.engines import PEER
 
-    print(f"\nTimes as fast as {PEER}, by CPU\n{'':20}" + "".join(f"{keys:>6} keys" for keys in SIZES) + "   aim")
+    print(f"\nOurs beside {PEER}: µs for one act, and how many times as fast")
+    print(f"{'':22}{'our CPU':^26}{'clock':^34}{'CPU of Redis':^24}")
+    three = f"{'ours':>8}{'peer':>8}{'times':>8}"
+    print(f"{'':12}{'keys':>4}{'aim':>6}{three}  {three}{'best':>8}  {three}")
     for act in ACTS:
-        ratios = [results[keys][PEER, act] / results[keys]["ours", act] for keys in SIZES]
-        print(f"{act:20}" + "".join(f"{ratio:11.2f}" for ratio in ratios) + f"   {AIMS.get(act, '')}")
+        for keys in SIZES:
+            ours, peers = results[keys]["ours", act], results[keys][PEER, act]
+            cpu, clock, redis = (compared(ours, peers, which) for which in range(3))
+            best = min(each[1] for each in peers) / min(each[1] for each in ours)
+            print(f"{act:15}{keys:4}{AIMS.get(act, ''):>6}{cpu}  {clock}{best:8.2f}  {redis}")
+
+
+def compared(ours, peers, which):
+    """The medians of both, and of their ratio within a round; round by round, since both had the same neighbours."""
+    one, other = ([taken[which] for taken in turns] for turns in (ours, peers))
+    times = statistics.median(theirs / mine for mine, theirs in zip(one, other, strict=True) if mine)
+    return f"{statistics.median(one):8.1f}{statistics.median(other):8.1f}{times:8.2f}"
 
 
 def main(rounds: int = 15):
@@ -107,9 +148,11 @@ def main(rounds: int = 15):
 
         call_command("migrate", verbosity=0)
         print(f"Python {sys.version.split()[0]}, Django {django.__version__}, {rounds} rounds, load {os.getloadavg()}")
-        results = {keys: show(ENGINES, keys, measure(ENGINES, keys, rounds)) for keys in SIZES}
+        results = {keys: measure(ENGINES, keys, rounds) for keys in SIZES}
+        for keys in SIZES:
+            show(ENGINES, keys, results[keys])
         show_aims(results)
-        show_memory(SIZES)
+        show_memory()
         show_connections(servers)
         show_races()
         show_outage(servers)

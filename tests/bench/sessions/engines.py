@@ -99,6 +99,8 @@ ENGINES = [
     Engine("db", db.SessionStore),
     Bare(),
 ]
+# What the memory of a session is compared with: JSON as others keep it.
+JSON = [ENGINES[2], Engine("Django's RedisCache, Django's JSON", cache.SessionStore, "djangos-json")]
 PEER = "django-redis, pickle"  # the fastest of them
 
 

@@ -7,6 +7,11 @@ INSTALLED_APPS = [*INSTALLED_APPS, "django.contrib.sessions"]
 _REDIS = ENVIRONMENT.redis_url.replace("://", f"://:{ENVIRONMENT.redis_password.get_secret_value()}@")
 CACHES = {
     "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": _REDIS},
+    "djangos-json": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": _REDIS,
+        "OPTIONS": {"serializer": "django.core.signing.JSONSerializer"},
+    },
     "django-redis": {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": _REDIS},
     "django-redis-json": {
         "BACKEND": "django_redis.cache.RedisCache",
