@@ -2,6 +2,7 @@
 
 import json
 import logging
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -113,3 +114,15 @@ def test_a_form_of_another_site_does_nothing(name):
     with_token = Browser(enforce_csrf_checks=True)
     headers = {"Authorization": f"Bearer {app.token}"}
     assert with_token.delete("/api/v1/tokens/current", headers=headers).status_code == 204
+
+
+def test_whoever_gets_a_token_removes_some_that_have_expired_whoever_had_them(name, new_name, monkeypatch):
+    monkeypatch.setattr(tokens, "SWEPT", 2)
+    other, now = User.objects.create_user(new_name(), "", SECRET), datetime.now(UTC)
+    for days in (1, 2, 3, 4):
+        tokens.issue(other, f"{days} days", days, now)
+    signed_in(name)
+    assert ApiToken.objects.filter(user=other).count() == 4
+    for left in (2, 0, 0):
+        tokens.issue(User.objects.get(username=name), "x", now=now + timedelta(days=5))
+        assert ApiToken.objects.filter(user=other).count() == left

@@ -26,6 +26,7 @@ class ApiToken(models.Model):
 
     class Meta:
         verbose_name = "API token"
+        indexes = [models.Index(fields=["expires"], name="api_token_expires")]
 
     def __str__(self):
         return self.device

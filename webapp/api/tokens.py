@@ -18,6 +18,7 @@ PREFIX = "hydra_"
 LENGTH = len(PREFIX) + 43  # 32 random bytes in base64
 DAYS, MOST_DAYS = 90, 366
 MOST = 100  # tokens of one user
+SWEPT = 20  # expired tokens that go when a new one is made
 GRAIN = timedelta(minutes=5)  # in which a token's use is written down once
 
 
@@ -29,6 +30,7 @@ class TooManyTokens(Exception):
 def issue(user: User, device: str, days: int = DAYS, now: datetime | None = None) -> tuple[str, ApiToken]:
     """A new token of this user: its text, which nobody can read again, and its row. Raises TooManyTokens."""
     text, now = PREFIX + secrets.token_urlsafe(32), now or datetime.now(UTC)
+    sweep(now)
     with transaction.atomic():
         # One at a time for each user, or parallel requests would all find room for one more.
         User.objects.select_for_update().only("pk").get(pk=user.pk)
@@ -40,6 +42,14 @@ def issue(user: User, device: str, days: int = DAYS, now: datetime | None = None
             user=user, digest=digest(text), stamp=stamp, device=device, created=now, expires=now + timedelta(days=days)
         )
     return text, token
+
+
+def sweep(now: datetime) -> None:
+    """Remove some tokens that have expired, whoever had them: more than are made, so that the table does not grow."""
+    with transaction.atomic():
+        # Two at once take different ones.
+        ended = ApiToken.objects.select_for_update(skip_locked=True).filter(expires__lte=now).order_by("expires")
+        ApiToken.objects.filter(pk__in=list(ended.values_list("pk", flat=True)[:SWEPT])).delete()
 
 
 @sensitive_variables()
