@@ -121,7 +121,7 @@ def test_whoever_gets_a_token_removes_some_that_have_expired_whoever_had_them(na
     other, now = User.objects.create_user(new_name(), "", SECRET), datetime.now(UTC)
     for days in (1, 2, 3, 4):
         tokens.issue(other, f"{days} days", days, now)
-    signed_in(name)
+    signed_in(name, SECRET)
     assert ApiToken.objects.filter(user=other).count() == 4
     for left in (2, 0, 0):
         tokens.issue(User.objects.get(username=name), "x", now=now + timedelta(days=5))
