@@ -18,10 +18,10 @@ from webapp.limits.rules import Rule
 from webapp.links import connection, counter
 from webapp.links.chart import chart_of
 from webapp.links.exports import cell, csv_response, pages
+from webapp.links.making import MAKING
 from webapp.links.models import Day, LateClick, Link, Minute, Rollup, Source, Total
 from webapp.links.rollup import roll_up
 from webapp.links.statistics import figures_of
-from webapp.links.views import MAKING
 from webapp.users.models import User
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("fresh_links")]
@@ -83,7 +83,7 @@ def test_what_is_wrong_is_said_beside_the_field_and_what_was_typed_stays(browser
 
 
 def test_who_makes_too_many_is_told_when_to_go_on_and_loses_nothing(browser, owner, monkeypatch):
-    monkeypatch.setattr("webapp.links.views.MAKING", Rule("link", replace(MAKING.address, free=2)))
+    monkeypatch.setattr("webapp.links.making.MAKING", Rule("link", replace(MAKING.address, free=2)))
     for _ in range(2):
         assert browser.post("/links/new/", {"target": TARGET}).status_code == 302
     assert browser.post("/links/new/", {"target": "nonsense"}).status_code == 200  # what makes nothing is not counted

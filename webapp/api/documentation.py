@@ -8,11 +8,12 @@ from django.utils.safestring import SafeString
 
 @dataclass(frozen=True)
 class Field:
-    """One field of a body."""
+    """One field of a body, or a parameter of the address; `parts` are the fields of each, if it is a list."""
 
     name: str
     kind: str
     about: str = ""
+    parts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -61,12 +62,21 @@ def operations(document: dict) -> list[Operation]:
             path=path,
             about=" ".join(each.get("description", each["summary"]).split()),
             open=not each.get("security"),
-            fields=fields_of(body_of(each.get("requestBody", {})), schemas)[0],
+            fields=parameters_of(each) + fields_of(body_of(each.get("requestBody", {})), schemas)[0],
             answers=tuple(answer_of(str(status), told, schemas) for status, told in sorted_by_status(each)),
         )
         for path, methods in document["paths"].items()
         for method, each in methods.items()
     ]
+
+
+def parameters_of(operation: dict) -> tuple[Field, ...]:
+    """What may stand in the query; what stands in the path is seen there."""
+    return tuple(
+        Field(each["name"], kind_of(each["schema"], each["required"]), marked(each["schema"].get("description", "")))
+        for each in operation.get("parameters", ())
+        if each["in"] == "query"
+    )
 
 
 def sorted_by_status(operation: dict) -> list[tuple]:
@@ -94,14 +104,23 @@ def fields_of(schema: dict, schemas: dict) -> tuple[tuple[Field, ...], bool]:
     found = schemas.get(name, {})
     required = found.get("required", ())
     fields = tuple(
-        Field(name, kind_of(told, name in required), marked(told.get("description", "")))
+        Field(name, kind_of(told, name in required), marked(told.get("description", "")), parts_of(told, schemas))
         for name, told in found.get("properties", {}).items()
     )
     return fields, many
 
 
+def parts_of(told: dict, schemas: dict) -> tuple[str, ...]:
+    """The names of the fields of what a field is a list of."""
+    name = told.get("items", {}).get("$ref", "").rpartition("/")[2]
+    return tuple(schemas.get(name, {}).get("properties", ()))
+
+
 def kind_of(told: dict, required: bool) -> str:
     """What a value is, in words."""
+    types = [told, *told.get("anyOf", ())]
+    if any(each.get("format") == "date-time" for each in types):
+        return "time" if required else "time, may be missing"
     words = [told.get("type", "text").replace("string", "text").replace("integer", "number")]
     if "maximum" in told:
         words.append(f"{told['minimum']} to {told['maximum']}")

@@ -43,7 +43,7 @@ KINDS = {
 class Mistake(Schema):
     """One thing that is wrong with what was sent."""
 
-    pointer: str = Field(description="Where, as a JSON Pointer into the body: `#/email`")
+    pointer: str = Field(description="Where, as a JSON Pointer into the body: `#/email`. Or which parameter")
     detail: str
 
 

@@ -5,7 +5,7 @@ from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 from ninja.security import HttpBearer
 
-from webapp.api import tokens
+from webapp.api import links, tokens
 from webapp.api.endpoints import router
 from webapp.api.problems import CONTENT_TYPE, KINDS, Problem, Refused, answer, plain
 from webapp.limits.errors import TooManyAttempts
@@ -14,9 +14,9 @@ from webapp.users.store import Changed
 
 TITLE = "Hydra"
 ABOUT = """\
-Accounts for mobile and desktop clients. Sign up, then make a token with name and password, and send it with every
-request as `Authorization: Bearer TOKEN`. A token counts until it expires, is revoked, the password changes, or the
-account is locked or deleted. There are no cookies."""
+Accounts and short links for mobile and desktop clients. Sign up, then make a token with name and password, and send it
+with every request as `Authorization: Bearer TOKEN`. A token counts until it expires, is revoked, the password changes,
+or the account is locked or deleted. There are no cookies."""
 
 
 class TokenAuth(HttpBearer):
@@ -64,6 +64,7 @@ def told(model, parts=False) -> dict:
 
 api = Service(title=TITLE, version="1", description=ABOUT, docs_url=None, auth=TokenAuth(), urls_namespace="api-v1")
 api.add_router("", router)
+api.add_router("", links.router)
 
 
 @api.exception_handler(Refused)
@@ -81,8 +82,12 @@ def no_token(request, error):
 @api.exception_handler(ValidationError)
 def invalid(request, error):
     """What the schema would not take. Never with what was sent, which may be a password."""
-    # Each place begins with where Ninja looked, `body` and the name of the argument.
-    return answer("invalid", errors=[("/".join(map(str, each["loc"][2:])), each["msg"]) for each in error.errors])
+    return answer("invalid", errors=[(place(each["loc"]), each["msg"]) for each in error.errors])
+
+
+def place(found: tuple) -> str:
+    """Where a mistake is. Ninja says first where it looked, `body` and the name of the argument, or `query`."""
+    return "/".join(map(str, found[2:] if found[0] == "body" else found[1:]))
 
 
 @api.exception_handler(HttpError)
