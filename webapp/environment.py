@@ -1,11 +1,13 @@
 """What the application must be told, by environment variables and systemd credentials, with types and limits."""
 
 import os
+import re
+import ssl
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Self
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from pydantic import Field, FilePath, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -14,6 +16,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 MAIL_PORTS = {"smtp": 587, "smtps": 465}  # TLS begun by STARTTLS, and TLS from the first byte
 LOOPBACK = ("localhost", "127.0.0.1", "::1")  # a mail server on this machine needs no TLS
+
+WORDS = {"missing": "missing", "string_pattern_mismatch": "it is not in the form that is shown there"}
 
 Words = Annotated[tuple[str, ...], NoDecode]
 Secrets = Annotated[tuple[SecretStr, ...], NoDecode]
@@ -59,14 +63,14 @@ class Environment(BaseSettings):
     redis_url: str
     redis_password: SecretStr
 
-    aws_region: str
+    aws_region: str = Field(pattern=r"^[a-z0-9-]+$")
     user_domains: str = Field(pattern=r"^[a-zA-Z0-9_.-]{1,252}$")
     user_shards: int = Field(16, ge=1, le=256)
     exact_names: bool = True
 
     email_url: str = "console:"
     email_password: SecretStr = SecretStr("")
-    email_from: str = ""
+    email_from: str = Field("", pattern=r"^([^\r\n]+@[^\r\n]+)?$")
 
     trusted_proxies: int = Field(0, ge=0, le=8)
     bind: str = "127.0.0.1:8000"
@@ -81,15 +85,28 @@ class Environment(BaseSettings):
     @classmethod
     def _whole_url(cls, value: str) -> str:
         url = urlsplit(value)
-        if url.scheme not in ("http", "https") or not url.hostname or url.path.strip("/") or url.query:
+        more = url.path.strip("/") or url.query or url.fragment or "@" in url.netloc
+        if url.scheme not in ("http", "https") or not url.hostname or more or not has_sane_port(url):
             raise ValueError("write it as https://www.example.org, with no path")
-        return value.rstrip("/")
+        return f"{url.scheme}://{url.netloc}"
+
+    @field_validator("mysql_ca")
+    @classmethod
+    def _certificates_inside(cls, value: Path) -> Path:
+        try:
+            ssl.create_default_context(cafile=value)
+        except ssl.SSLError:
+            raise ValueError("there is no certificate in this file") from None
+        except OSError as error:
+            raise ValueError(f"the file cannot be read: {error.strerror}") from None
+        return value
 
     @field_validator("redis_url")
     @classmethod
     def _no_password_inside(cls, value: str) -> str:
         url = urlsplit(value)
-        if url.scheme not in ("redis", "rediss") or not url.hostname:
+        sane = has_sane_port(url) and re.fullmatch(r"/?\d*", url.path)
+        if url.scheme not in ("redis", "rediss") or not url.hostname or not sane:
             raise ValueError("write it as redis://HOST:6379/0, or rediss:// for TLS")
         if url.password:
             raise ValueError("leave the password out: it belongs into REDIS_PASSWORD")
@@ -104,7 +121,7 @@ class Environment(BaseSettings):
         if not (
             value == "console:"
             or (url.scheme == "file" and not url.netloc and url.path.startswith("/"))
-            or (url.scheme in MAIL_PORTS and url.hostname and not url.path.strip("/"))
+            or (url.scheme in MAIL_PORTS and url.hostname and not url.path.strip("/") and has_sane_port(url))
         ):
             raise ValueError("write it as smtp://USER@HOST:587, smtps://USER@HOST:465, file:///FOLDER or console:")
         return value
@@ -154,15 +171,25 @@ class Environment(BaseSettings):
         try:
             return cls(_secrets_dir=credentials if credentials and Path(credentials).is_dir() else None)
         except ValidationError as error:
-            sys.exit(_explain(error))
+            sys.exit(_explain(error, credentials))
 
 
-def _explain(error: ValidationError) -> str:
+def has_sane_port(url: SplitResult) -> bool:
+    """Whether the port of this URL is a number that a port can have, or not said."""
+    try:
+        return url.port != 0
+    except ValueError:
+        return False
+
+
+def _explain(error: ValidationError, credentials: str | None) -> str:
     """One line for each name that is missing or wrong, never with its value."""
     lines = ["The application cannot start; its environment needs:"]
     for problem in error.errors(include_input=False, include_url=False):
         name = "_".join(str(part) for part in problem["loc"][:1]).upper()
-        words = "missing" if problem["type"] == "missing" else problem["msg"].removeprefix("Value error, ")
+        words = WORDS.get(problem["type"]) or problem["msg"].removeprefix("Value error, ")
         lines.append(f"  {name}: {words}" if name else f"  {words}")
+    if credentials and not Path(credentials).is_dir():
+        lines.append(f"  CREDENTIALS_DIRECTORY: there is no folder {credentials}")
     lines.append(f"{Path(__file__).with_name('environment.example')} describes every name.")
     return "\n".join(lines)
