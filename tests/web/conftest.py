@@ -20,11 +20,14 @@ django.setup()
 for _name in [*SERVERS.environment, "DJANGO_SETTINGS_MODULE"]:
     del os.environ[_name]
 
-from django.core.management import call_command  # noqa: E402 - needs the settings
+from django.contrib.contenttypes.models import ContentType  # noqa: E402 - needs the settings
+from django.core.management import call_command  # noqa: E402
 from django.test import Client  # noqa: E402
 
+from tests.web.engines import ENGINES, ON_BOTH, make_test_database, moved_to  # noqa: E402
 from tests.web.hashers import CountingHasher  # noqa: E402
 from tests.web.linked import fresh_links, link, no_redis, owner  # noqa: E402, F401 - fixtures
+from tests.web.mysql84 import Missing  # noqa: E402
 from webapp.sessions.connection import connection as redis_connection  # noqa: E402
 from webapp.users import accounts  # noqa: E402
 
@@ -53,6 +56,36 @@ def servers():
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(servers):
     """The database server runs before pytest-django makes the test database on it."""
+
+
+def pytest_generate_tests(metafunc):
+    if metafunc.module.__name__.removeprefix("tests.web.") in ON_BOTH:
+        metafunc.parametrize("engine", ENGINES, indirect=True, scope="module")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def engine(request, servers):
+    """The database server these tests run on: MariaDB's 10.11, or MySQL's 8.4."""
+    name = getattr(request, "param", servers.engine)
+    if name == servers.engine:
+        yield name
+        return
+    request.getfixturevalue(name)
+    with moved_to(name, servers):
+        ContentType.objects.clear_cache()
+        yield name
+    ContentType.objects.clear_cache()
+
+
+@pytest.fixture(scope="session")
+def mysql84(servers, django_db_setup, django_db_blocker):
+    """MySQL 8.4 beside MariaDB, with a test database of its own."""
+    try:
+        servers.start_mysql84()
+    except Missing as error:
+        pytest.fail(str(error), pytrace=False)
+    with moved_to("mysql84", servers), django_db_blocker.unblock():
+        make_test_database(servers)
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""Starts and ends the three stores for the tests, each a process of its own with its files in one folder."""
+"""Starts and ends the stores for the tests, each a process of its own with its files in one folder."""
 
 import ctypes
 import os
@@ -17,6 +17,7 @@ import requests
 from redis import Redis
 from redis.exceptions import RedisError
 
+from tests.web import mysql84
 from tests.web.certificates import write_certificates
 from tests.web.gate import Gate
 from webapp.users.shards import domains
@@ -24,6 +25,8 @@ from webapp.users.shards import domains
 ROOT = Path(__file__).resolve().parent.parent.parent
 PREFIX = "hydra-web-tests-"
 PATIENCE = 60  # seconds until a server that does not answer is given up
+AS_ROOT = ("--user=root",) if os.geteuid() == 0 else ()
+SMALL = ("--innodb-buffer-pool-size=32M", "--innodb-flush-log-at-trx-commit=2")  # written, if not to the disk at once
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None)
 
@@ -62,14 +65,21 @@ class Servers:
     """The stores of one test run. The environment is known before they run, so that Django's settings can be read."""
 
     folder: Path = field(default_factory=new_folder)
-    mysql: Port = field(default_factory=Port)
+    mariadb: Port = field(default_factory=Port)
+    mysql84: Port = field(default_factory=Port)
     redis: Port = field(default_factory=Port)
     simpledb: Port = field(default_factory=Port)
     processes: dict[str, subprocess.Popen] = field(default_factory=dict)
     gate: Gate | None = None
+    engine: str = "mariadb"  # which of the two database servers the application is told of
 
     def __post_init__(self):
         write_certificates(self.folder)
+
+    @property
+    def database_port(self) -> int:
+        """Where the engine of now listens."""
+        return getattr(self, self.engine).number
 
     @property
     def environment(self) -> dict[str, str]:
@@ -79,7 +89,7 @@ class Servers:
             "PUBLIC_URL": "https://testserver",
             "STATIC_ROOT": str(self.folder / "static"),
             "MYSQL_HOST": "127.0.0.1",
-            "MYSQL_PORT": str(self.mysql.number),
+            "MYSQL_PORT": str(self.database_port),
             "MYSQL_DATABASE": "hydra",
             "MYSQL_USER": "hydra",
             "MYSQL_PASSWORD": "mysql-password-of-the-tests",
@@ -100,8 +110,8 @@ class Servers:
         }
 
     def start(self) -> None:
-        """Start all three and wait until each answers."""
-        self.start_mysql()
+        """Start all three stores and wait until each answers."""
+        self.start_mariadb()
         self.start_redis()
         self.start_simpledb()
 
@@ -138,37 +148,54 @@ class Servers:
                 raise RuntimeError(f"{name} did not start:\n{words}")
             time.sleep(0.05)
 
-    def start_mysql(self) -> None:
+    def start_mariadb(self) -> None:
         """MariaDB with TLS, an empty database and a user who may make the test database."""
-        data, given = self.folder / "mysql", self.environment
-        user = ["--user=root"] if os.geteuid() == 0 else []
-        small = ["--innodb-buffer-pool-size=32M", "--innodb-log-file-size=8M", "--innodb-flush-log-at-trx-commit=0"]
+        data, small = self.folder / "mariadb", (*SMALL, "--innodb-log-file-size=8M")
         subprocess.run(
-            ["mariadb-install-db", "--no-defaults", f"--datadir={data}", "--skip-test-db", *user, *small],
+            ["mariadb-install-db", "--no-defaults", f"--datadir={data}", "--skip-test-db", *AS_ROOT, *small],
             check=True,
             capture_output=True,
         )
-        (self.folder / "init.sql").write_text(
+        self.run("mariadb", "mariadbd", "--no-defaults", *small, *self.database_options("mariadb", data))
+        self.wait("mariadb", lambda: greets(self.mariadb.number))
+
+    def start_mysql84(self) -> None:
+        """The same with MySQL 8.4, which stays as it comes but for its size. Raises Missing where it cannot be had."""
+        data = self.folder / "mysql84"
+        small = (*SMALL, "--innodb-redo-log-capacity=32M", "--performance-schema=OFF", "--disable-log-bin")
+        server = [*mysql84.command(mysql84.unpacked()), *small]
+        subprocess.run(
+            [*server, "--initialize-insecure", f"--datadir={data}", *AS_ROOT], check=True, capture_output=True
+        )
+        self.run("mysql84", *server, "--mysqlx=OFF", *self.database_options("mysql84", data))
+        self.wait("mysql84", lambda: greets(self.mysql84.number))
+
+    def database_options(self, name: str, data: Path) -> list[str]:
+        """What both servers are told in the same words."""
+        given, statements = self.environment, self.folder / "init.sql"
+        statements.write_text(
             f"CREATE DATABASE {given['MYSQL_DATABASE']} CHARACTER SET utf8mb4;\n"
             f"CREATE USER '{given['MYSQL_USER']}'@'%' IDENTIFIED BY '{given['MYSQL_PASSWORD']}' REQUIRE SSL;\n"
             f"GRANT ALL ON *.* TO '{given['MYSQL_USER']}'@'%';\n"
         )
-        self.run(
-            "mysql",
-            "mariadbd",
-            "--no-defaults",
-            *user,
-            *small,
+        return [
+            *AS_ROOT,
             f"--datadir={data}",
-            f"--socket={self.folder / 'mysql.sock'}",
+            f"--socket={data}.sock",
+            f"--pid-file={data}.pid",
             "--bind-address=127.0.0.1,127.0.0.2",
-            f"--port={self.mysql.give()}",
-            f"--init-file={self.folder / 'init.sql'}",
+            f"--port={getattr(self, name).give()}",
+            f"--init-file={statements}",
             f"--ssl-ca={self.folder / 'ca.pem'}",
             f"--ssl-cert={self.folder / 'server.pem'}",
             f"--ssl-key={self.folder / 'server.key'}",
-        )
-        self.wait("mysql", lambda: greets(self.mysql.number))
+        ]
+
+    def start_again(self, name: str) -> None:
+        """A database server that has ended, with the same files on the same port, until it answers."""
+        words = [word for word in self.processes[name].args if not word.startswith("--init-file")]
+        self.run(name, *words)
+        self.wait(name, lambda: greets(getattr(self, name).number))
 
     def start_redis(self) -> None:
         """Redis with a password, in memory alone. Its configuration is a file, since argv can be read by all."""

@@ -7,6 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.contrib.auth.hashers import make_password
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from tests.web.conftest import Browser
 from webapp.api import tokens
@@ -359,7 +362,7 @@ def test_without_simpledb_every_answer_is_try_again_and_no_token_is_lost(app, na
 
 
 def test_without_redis_tokens_count_on_and_no_password_is_tried(app, name, monkeypatch, hasher):
-    monkeypatch.setattr("webapp.limits.rules.connection", lambda: connection().__class__(port=1))
+    monkeypatch.setattr("webapp.limits.rules.connection", lambda: Redis(port=1, retry=Retry(NoBackoff(), 0)))
     assert app("get", "/account").status_code == 200
     assert app("get", "/tokens").status_code == 200
     hasher.runs.clear()

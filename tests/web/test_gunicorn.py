@@ -18,7 +18,7 @@ from django.db import connections
 from django.urls import get_resolver
 
 from fabfile.nginx import SECRET_PATHS
-from tests.web.servers import ROOT, Port, die_with_parent, greets, greets_http
+from tests.web.servers import ROOT, Port, die_with_parent, greets_http
 from webapp.requests import SECRET_PARTS
 
 PYTHON = Path(sys.executable)
@@ -253,14 +253,13 @@ def kill_connections(servers):
 def restart_mysql(servers, meanwhile):
     """Stop the server, see what happens then, and start it again on the same port."""
     connections.close_all()  # the other tests' too
-    process = servers.processes["mysql"]
+    process = servers.processes[servers.engine]
     process.terminate()
     process.wait(timeout=60)
     try:
         assert meanwhile()
     finally:
-        servers.run("mysql", *(word for word in process.args if not word.startswith("--init-file")))
-        servers.wait("mysql", lambda: greets(servers.mysql.number))
+        servers.start_again(servers.engine)
 
 
 def test_behind_nginx_the_scheme_and_the_address_are_the_browsers(gunicorn, servers):

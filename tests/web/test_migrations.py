@@ -1,5 +1,6 @@
 """Every migration can be taken back, and made again."""
 
+import json
 import os
 import subprocess
 import sys
@@ -11,11 +12,25 @@ from tests.web.servers import ROOT
 
 DATABASE = "hydra_to_and_fro"
 OURS = sorted(folder.parent.name for folder in (ROOT / "webapp").glob("*/migrations"))
+# Runs commands one after the other; says of each what it printed and which tables there were after it.
+RUN = """
+import io, json, sys
+import django
+django.setup()
+from django.core.management import call_command
+from django.db import connection
+told = []
+for words in json.load(sys.stdin):
+    printed = io.StringIO()
+    call_command(*words, stdout=printed)
+    told.append((printed.getvalue(), connection.introspection.table_names()))
+print(json.dumps(told))
+"""
 
 
 @pytest.fixture
-def database(servers):
-    """An empty database of this test's own: a function that runs manage.py on it and returns what that printed."""
+def manage(servers):
+    """Runs management commands on an empty database of this test's own; gives what RUN says, with sets of tables."""
     given = servers.environment
     connection = MySQLdb.connect(
         host=given["MYSQL_HOST"],
@@ -25,36 +40,30 @@ def database(servers):
         ssl={"ca": given["MYSQL_CA"]},
     )
     cursor = connection.cursor()
-    cursor.execute(f"CREATE OR REPLACE DATABASE {DATABASE} CHARACTER SET utf8mb4")
+    cursor.execute(f"DROP DATABASE IF EXISTS {DATABASE}")
+    cursor.execute(f"CREATE DATABASE {DATABASE} CHARACTER SET utf8mb4")
 
-    def manage(*words):
+    def manage(*commands):
         environment = {"PATH": os.environ["PATH"], **given, **servers.aws, "MYSQL_DATABASE": DATABASE}
-        words = [sys.executable, ROOT / "webapp/manage.py", *words]
-        done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=120, check=False)
+        environment["DJANGO_SETTINGS_MODULE"] = "webapp.settings"
+        words, asked = [sys.executable, "-c", RUN], json.dumps(commands)
+        done = subprocess.run(
+            words, input=asked, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=120
+        )
         assert done.returncode == 0, done.stderr
-        return done.stdout
+        return [(printed, set(tables)) for printed, tables in json.loads(done.stdout)]
 
-    def tables():
-        cursor.execute("SELECT table_name FROM information_schema.tables WHERE table_schema = %s", [DATABASE])
-        return {name for (name,) in cursor.fetchall()}
-
-    manage.tables = tables
     yield manage
     cursor.execute(f"DROP DATABASE {DATABASE}")
     connection.close()
 
 
-def test_every_app_goes_back_to_nothing_and_forth_again(database):
-    database("migrate", "-v0")
-    made = database.tables()
-    assert "users_user" in made
-    sql = database("inspectdb")
-    for label in OURS:
-        database("migrate", label, "zero", "-v0")
-        assert not {name for name in database.tables() if name.startswith(f"{label}_")}
-    for label in ("admin", "auth", "contenttypes"):
-        database("migrate", label, "zero", "-v0")
-    assert database.tables() == {"django_migrations"}
-    database("migrate", "-v0")
-    assert database.tables() == made
-    assert database("inspectdb") == sql
+def test_every_app_goes_back_to_nothing_and_forth_again(manage):
+    forth = [["migrate", "-v0"], ["inspectdb"]]
+    back = [["migrate", label, "zero", "-v0"] for label in (*OURS, "admin", "auth", "contenttypes")]
+    (_, made), (sql, _), *told = manage(*forth, *back, *forth)
+    assert "users_user" in made and "class UsersUser" in sql
+    for label, (_, left) in zip(OURS, told, strict=False):
+        assert not {name for name in left if name.startswith(f"{label}_")}
+    assert told[len(back) - 1][1] == {"django_migrations"}
+    assert told[-1] == (sql, made)
