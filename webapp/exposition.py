@@ -73,14 +73,28 @@ def locked(folder: Path, how: int):
 
 
 def text() -> tuple[bytes, str]:
-    """All numbers and their content type."""
+    """All numbers and their content type: those that were counted, and those that are asked for now."""
     from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
     from prometheus_client.multiprocess import MultiProcessCollector
 
+    asked = CollectorRegistry()
+    asked.register(Asked())
     folder = os.environ.get(VARIABLE)
     if not folder:  # one process: a development server, say
-        return generate_latest(REGISTRY), CONTENT_TYPE_LATEST
+        return generate_latest(REGISTRY) + generate_latest(asked), CONTENT_TYPE_LATEST
     registry = CollectorRegistry()
     MultiProcessCollector(registry, folder)
     with locked(Path(folder), fcntl.LOCK_SH):
-        return generate_latest(registry), CONTENT_TYPE_LATEST
+        counted = generate_latest(registry)
+    return counted + generate_latest(asked), CONTENT_TYPE_LATEST
+
+
+class Asked:
+    """What stores are asked for, as prometheus_client wants to be told."""
+
+    def collect(self):
+        """All of it."""
+        from webapp.metrics import ASKED  # which imports prometheus_client
+
+        for ask in ASKED.values():
+            yield from ask()

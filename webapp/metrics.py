@@ -1,10 +1,10 @@
 """What is counted and timed: requests, and calls to the three stores. `webapp.exposition` shows it to Prometheus."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Histogram, Metric
 
 # Seconds: a warm redirect takes one millisecond, a sign-in a hundred, and gunicorn ends a worker after thirty.
 PAGES = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -17,6 +17,8 @@ STORE_SECONDS = Histogram(
 )
 STORE_ERRORS = Counter("hydra_store_errors", "Calls to a store that failed.", ["store", "operation", "error"])
 OUTAGES = Counter("hydra_outages", "Requests that were told to come later because a store was away.", ["store"])
+# What no process of ours has counted, but a store knows: asked for each time somebody looks.
+ASKED: dict[str, Callable[[], Iterable[Metric]]] = {}
 
 
 def note_request(view: str, method: str, status: int, seconds: float) -> None:

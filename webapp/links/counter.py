@@ -11,13 +11,14 @@ from webapp.links.visits import FAMILIES, Visit
 from webapp.metrics import measured
 from webapp.sessions.connection import SessionsUnavailable
 from webapp.sessions.loops import Closed, Refused, this_loops_client
+from webapp.store_calls import MeasuredRedis
 
 HERE = Path(__file__).parent
 CLICK = (HERE / "click.lua").read_text()
 CLICK_NAME = hashlib.sha1(CLICK.encode(), usedforsecurity=False).hexdigest()
 CLOSE, MERGE, READ = ((HERE / f"{name}.lua").read_text() for name in ("close", "merge", "read"))
 
-OPEN, BATCHES, WORKROOM = "clicks:open", "clicks:batches", "visitors:joining"
+OPEN, BATCHES, WORKROOM, PASSED = "clicks:open", "clicks:batches", "visitors:joining", "clicks:passed"
 REMEMBERED = 300  # seconds that Redis remembers a link; also how long a change could stay unseen if it were lost
 NOBODYS = 30  # seconds that it remembers a slug nobody has
 HELD = 60  # seconds for which a changed link is read from MySQL: longer than any request that read it before may last
@@ -191,3 +192,18 @@ def unrolled(link: int) -> tuple[int, int, list[tuple[str, str, int]]]:
     """
     now, visitors, found = redis().eval(READ, 1, BATCHES, link, *FAMILIES)
     return int(now), visitors, [(batch.decode(), family.decode(), number) for batch, family, number in found]
+
+
+def note_pass() -> None:
+    """The worker has brought over all it found. Raises RedisError."""
+    redis().set(PASSED, redis().time()[0])
+
+
+def backlog() -> tuple[int, int | None, list[int]]:
+    """Redis's time; when the worker was last done, if ever; and the minutes, since 1970, whose clicks are in Redis.
+
+    It waits no longer than a click does. Raises RedisError.
+    """
+    with MeasuredRedis(connection_pool=clicks()).pipeline(transaction=False) as pipeline:
+        (now, _), passed, batches = pipeline.time().get(PASSED).smembers(BATCHES).execute()
+    return now, passed and int(passed), [int(batch.partition(b"-")[0]) for batch in batches]

@@ -1,5 +1,6 @@
 """Brings the clicks of passed minutes from Redis into MySQL: `manage.py rolluplinks --every 60`."""
 
+import logging
 import signal
 import threading
 
@@ -9,13 +10,18 @@ from django.db import close_old_connections
 from django.utils import timezone
 from redis.exceptions import RedisError
 
+from webapp.links.counter import note_pass
 from webapp.links.rollup import Done, only_one, roll_up, sweep
 
+log = logging.getLogger(__name__)
 BUSY = "Another worker is rolling up just now; nothing was left for this one to do."
 
 
 class Command(BaseCommand):
-    """One pass, or a pass every so many seconds until SIGTERM, which lets the transaction under way end."""
+    """One pass, or a pass every so many seconds until SIGTERM, which lets the transaction under way end.
+
+    One pass tells its caller; a service tells the log.
+    """
 
     help = (
         "Bring the clicks of all passed minutes from Redis into MySQL, exactly once however often this is killed,"
@@ -31,24 +37,27 @@ class Command(BaseCommand):
         stop = threading.Event()
         if every is None:
             try:
-                return self.say(self.once(stop))
+                return self.stdout.write(told(self.once(stop)))
             except (RedisError, DatabaseError) as error:
                 raise CommandError(f"{reason(error)}. What is done is done; run it again for the rest.") from error
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
-        self.stdout.write(f"Rolling up every {every:g} seconds.")
+        log.info("Rolling up every %g seconds.", every)
         while not stop.is_set():
             self.try_once(stop)
             stop.wait(every)
-        self.stdout.write("Stopped when told to; nothing is half done.")
+        log.info("Stopped when told to; nothing is half done.")
 
     def try_once(self, stop) -> None:
-        """A pass that may fail: the clicks wait in Redis until the next."""
+        """A pass that may fail: the clicks wait in Redis until the next. One that had nothing to do tells nothing."""
         close_old_connections()
         try:
-            self.say(self.once(stop), quiet=True)
+            done = self.once(stop)
         except (RedisError, DatabaseError) as error:
-            self.stderr.write(f"This pass failed and the next will go on where it stopped: {reason(error)}.")
+            log.error("This pass failed and the next will go on where it stopped: %s.", reason(error))
+            return
+        if done and (done.batches or done.late):
+            log.info(told(done))
 
     def once(self, stop) -> Done | None:
         """One pass; None when another worker has the lock."""
@@ -56,19 +65,17 @@ class Command(BaseCommand):
             if not mine:
                 return None
             done = roll_up(stop.is_set)
+            if not stop.is_set():
+                note_pass()
             sweep(timezone.now(), stop.is_set)
             return done
 
-    def say(self, done: Done | None, quiet: bool = False) -> None:
-        """A line about a pass; with `quiet` none about one that had nothing to do."""
-        if done is None:
-            text = "" if quiet else BUSY
-        elif quiet and not (done.batches or done.late):
-            text = ""
-        else:
-            text = f"{done.batches} batches with {done.clicks} clicks rolled up, and {done.late} late clicks."
-        if text:
-            self.stdout.write(text)
+
+def told(done: Done | None) -> str:
+    """A line about a pass."""
+    if done is None:
+        return BUSY
+    return f"{done.batches} batches with {done.clicks} clicks rolled up, and {done.late} late clicks."
 
 
 def reason(error: Exception) -> str:
