@@ -215,6 +215,7 @@ def test_machines_are_answered_whatever_host_they_ask_for(site):
     answers = {path: site.get(path, headers={"Host": "10.0.0.1"}) for path in ("/healthz", "/readyz", "/version")}
     assert {answer.status_code for answer in answers.values()} == {200}
     assert answers["/readyz"].json()["stores"].keys() == {"mysql", "redis", "simpledb"}
+    assert site.get("/metrics", headers={"X-Forwarded-For": "93.184.216.34"}).status_code == 404
     assert 'hydra_requests_total{method="GET",status="200",view="readyz"}' in site.get("/metrics").text
 
 

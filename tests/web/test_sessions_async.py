@@ -13,7 +13,7 @@ from django.contrib.sessions.exceptions import SessionInterrupted
 from django.http import HttpResponse
 
 from webapp.sessions.connection import SessionsUnavailable, connection
-from webapp.sessions.loops import CLIENTS, aask, encryption
+from webapp.sessions.loops import CLIENTS, Closed, aask, encryption
 from webapp.sessions.middleware import SessionMiddleware
 from webapp.sessions.overview import aend, aend_all, asessions_of
 from webapp.sessions.store import SessionStore, handle, redis_key
@@ -127,6 +127,18 @@ def test_a_connection_that_redis_closed_is_opened_again_unnoticed(key):
             connection().client_kill_filter(_type="normal", skipme=True)
 
     asyncio.run(visit())
+
+
+def test_who_asks_on_a_connection_that_has_just_ended_is_told(key):
+    async def visit():
+        await SessionStore(key).aload()
+        line = CLIENTS[asyncio.get_running_loop()].line
+        line.close(Closed("gone"))
+        async with asyncio.timeout(5):
+            await line.ask(b"PING\r\n")
+
+    with pytest.raises(Closed):
+        asyncio.run(visit())
 
 
 def test_redis_may_forget_the_scripts(key):
