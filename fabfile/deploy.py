@@ -15,10 +15,24 @@ from .engine.operations import Absent, Command, Directory, File, Link, Package, 
 from .engine.plan import Seen
 from .engine.stage import HostResource, differing, make, stage_of
 from .engine.steps import Script, Unknown, Upload
-from .serving import HEALTHY, HEALTHY_NOW, HOME, KEPT, MANAGE, ROLLER, SOCKET, SWEEP, TRIED, TRY, UNIT
+from .serving import (
+    CREDENTIALS,
+    FORGET,
+    FORGOTTEN,
+    HEALTHY,
+    HEALTHY_NOW,
+    HOME,
+    KEPT,
+    MANAGE,
+    ROLLER,
+    SOCKET,
+    SWEEP,
+    TRIED,
+    TRY,
+    UNIT,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
-CREDENTIALS = "/etc/hydra/credentials"
 PART = "deploy"
 UNIT_THERE = Command("have a unit", "false", unless="systemctl cat hydra-web.service >/dev/null 2>&1")
 
@@ -140,6 +154,7 @@ class Release:
             *(Directory(path) for path in (HOME, f"{HOME}/releases", f"{HOME}/venvs", "/etc/hydra")),
             Directory(CREDENTIALS, mode=0o700),
             *(File(f"{CREDENTIALS}/{name}", secret, mode=0o600) for name, secret in secrets.items()),
+            self.forget(secrets),
             File("/etc/hydra/web.env", self.environment(region, address, at)),
             Command("install its Python packages", self.install(), unless=f"test -e {venv(self.source)}/complete"),
             Link(f"{self.folder}/.venv", venv(self.source)),
@@ -207,6 +222,15 @@ class Release:
         compiled = f"{at}/bin/python -m compileall -q -j 0 {at}/lib {self.folder}/webapp >/dev/null || true"
         get = f"{pip} -r {self.folder}/webapp/requirements.txt"
         return f"rm -rf {at} && python3 -m venv {at} && {get} && {{ {compiled}; }} && touch {at}/complete"
+
+    def forget(self, secrets):
+        """Remove the credentials that it is no longer given."""
+        but = " ".join(f"! -name {name}" for name in secrets)
+        return Command(
+            "remove secrets that it needs no longer",
+            FORGET.replace("{but}", but),
+            unless=FORGOTTEN.replace("{but}", but),
+        )
 
     def service(self, name, secrets):
         """A unit that is started anew for another release and for whatever it is told."""

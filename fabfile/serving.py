@@ -1,6 +1,7 @@
 """What serves the application on its machine: systemd units, a health check. Texts only."""
 
 HOME = "/srv/hydra"
+CREDENTIALS = "/etc/hydra/credentials"
 KEPT = 5  # releases on a machine
 
 # A Python program within the release that $release names, as the application's user and with its settings and secrets.
@@ -62,6 +63,9 @@ KillMode=mixed
 TimeoutStopSec=30
 Restart=always
 RestartSec=1
+# Workers that eat memory are killed before Redis or sshd would be, alone, and gunicorn starts others.
+MemoryMax=50%
+OOMPolicy=continue
 PrivateTmp=true
 ProtectSystem=strict
 ProtectHome=true
@@ -103,6 +107,11 @@ HEALTHY = f"""
 for i in $(seq 60); do {HEALTHY_NOW} 2>/dev/null && exit 0; sleep 0.25; done
 echo the application does not answer; journalctl -u hydra-web -n 25 --no-pager -o cat; exit 1
 """
+
+# What stages.py names no longer.
+STRANGE = f"find {CREDENTIALS} -type f {{but}}"
+FORGOTTEN = f'test -z "$({STRANGE})"'
+FORGET = f"{STRANGE} -delete"
 
 # Newest first; the one in service stays whatever its age.
 SWEEP = f"""

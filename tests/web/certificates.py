@@ -10,8 +10,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 
-def write_certificates(folder: Path) -> None:
-    """Write ca.pem, server.pem and server.key into `folder`; the server's is good for 127.0.0.1 and localhost."""
+def write_certificates(folder: Path, address: str = "127.0.0.1") -> None:
+    """Write ca.pem, server.pem and server.key into `folder`; the server's is good for `address` and localhost."""
     authority, server = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     authority_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Authority of one test run")])
     root = (
@@ -19,7 +19,7 @@ def write_certificates(folder: Path) -> None:
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(authority, hashes.SHA256())
     )
-    names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address(address))]
     leaf = (
         _certificate(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")]), authority_name, server)
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
