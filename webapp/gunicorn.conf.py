@@ -43,6 +43,8 @@ timeout = 30
 graceful_timeout = 20
 # nginx keeps connections open for longer than two seconds, gunicorn's default, would let it.
 keepalive = 75
+# The longest address that nginx passes on; gunicorn's own answer to a longer one is no page of ours.
+limit_request_line = 8190
 # A leak in a library costs one worker now and then, not the machine.
 max_requests = 10_000
 max_requests_jitter = 1_000

@@ -167,6 +167,14 @@ def test_a_reload_cuts_nobody_off(deployed, servers):
     assert set(statuses) == {200}
 
 
+def test_workers_that_have_answered_enough_are_replaced_and_nobody_is_cut_off(deployed, servers):
+    url, _ = deployed(GUNICORN_CMD_ARGS="--max-requests 30 --max-requests-jitter 10")
+    with ThreadPoolExecutor(3) as visitors:
+        visits = [visitors.submit(requests.get, f"{url}/sign-in/", timeout=30) for _ in range(200)]
+    assert {visit.result().status_code for visit in visits} == {200}
+    servers.wait("gunicorn", lambda: said(servers, "Booting worker") > 4)
+
+
 def test_numbers_are_those_of_all_workers_and_outlive_them(deployed, servers):
     url, process = deployed()
     folder = Path(f"/dev/shm/hydra-metrics-{os.geteuid()}-{process.pid}")
@@ -275,6 +283,7 @@ def test_behind_nginx_the_scheme_and_the_address_are_the_browsers(gunicorn, serv
 
     assert b" 301 " in ask("/sign-in/", "X-Forwarded-Proto: http")
     assert b" 200 " in ask("/sign-in/", "X-Forwarded-Proto: https")
+    assert b" 200 " in ask(f"/sign-in/?next={'a' * 8000}", "X-Forwarded-Proto: https")  # nginx lets it through
     # nginx says who asks it; without that, somebody on this machine asks the socket.
     assert b" 404 " in ask("/metrics", "X-Forwarded-For: 93.184.216.34")
     assert b" 200 " in ask("/metrics", "X-Forwarded-For: 10.0.0.9")
