@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.http import HttpResponse
@@ -230,6 +231,21 @@ def test_a_thread_for_which_no_connection_comes_free_is_told_so(stored):
         for each in taken:
             door().pool.release(each)
     assert SessionStore(stored.session_key)["fruit"] == "apple"
+
+
+def test_who_waited_for_a_connection_while_redis_began_to_hang_waits_for_no_answer_too(stored):
+    taken = [door().pool.get_connection() for _ in range(LIMIT)]
+    with ThreadPoolExecutor(1) as visitor:
+        page = visitor.submit(SessionStore(stored.session_key).load)
+        while not door().pool._waiting:
+            pass
+        door().hanging = True  # as another request finds out
+        for each in taken:
+            door().pool.release(each)
+        with pytest.raises(SessionsUnavailable, match="a moment ago"):
+            page.result()
+    assert SessionStore(stored.session_key)["fruit"] == "apple"
+    assert not door().hanging
 
 
 class Enough(BaseException):

@@ -10,7 +10,7 @@ from hiredis import pack_command
 from redis import BlockingConnectionPool, ConnectionPool, Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import MaxConnectionsError, NoScriptError, RedisError, ResponseError
+from redis.exceptions import MaxConnectionsError, NoScriptError, ReadOnlyError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
@@ -27,6 +27,10 @@ OTHERS = 4
 
 class SessionsUnavailable(Exception):
     """Redis did not answer, or would not take what we gave it; nothing is known about the session."""
+
+
+class WrongKind(SessionsUnavailable):
+    """Under the key of a session lies something that is no string."""
 
 
 class Pool(ConnectionPool):
@@ -107,16 +111,21 @@ class Door:
         if not self.trying.acquire(blocking=False):
             raise SessionsUnavailable("Redis gave no answer a moment ago, and another request is trying it just now")
         try:
-            return self._ask(command)
+            return self._ask(command, alone=True)
         finally:
             self.trying.release()
 
-    def _ask(self, command):
+    def _ask(self, command, alone=False):
         try:
             connection = self.pool.get_connection()
             try:
+                if self.hanging and not alone:  # which was found out while this request waited for a connection
+                    raise RedisTimeoutError("Redis gave no answer a moment ago")
                 answer = self._converse(connection, command)
-            except ResponseError:  # an answer, and a whole one
+            except ResponseError as error:  # an answer, and a whole one
+                if demoted(error):
+                    connection.disconnect()
+                    self.pool.disconnect()
                 raise
             except BaseException:
                 # The answer may still be on its way. The next to use this connection would take it for his own, and
@@ -129,7 +138,7 @@ class Door:
             self.hanging = True
             raise SessionsUnavailable(str(error)) from error
         except RedisError as error:
-            raise SessionsUnavailable(str(error)) from error
+            raise refusal(error) from error
         self.hanging = False
         return answer
 
@@ -147,6 +156,16 @@ class Door:
     def _exchange(connection, packed):
         connection.send_packed_command(packed, check_health=False)
         return connection.read_response(disable_decoding=True)
+
+
+def demoted(error: Exception) -> bool:
+    """Whether Redis says that it has become a replica: where its name leads by now is found out by connecting anew."""
+    return isinstance(error, ReadOnlyError) or "READONLY" in str(error)
+
+
+def refusal(error: Exception) -> SessionsUnavailable:
+    """What to raise for an error of Redis."""
+    return (WrongKind if str(error).startswith("WRONGTYPE") else SessionsUnavailable)(str(error))
 
 
 def address() -> dict:

@@ -13,7 +13,7 @@ import hiredis
 from redis.connection import parse_url
 
 from webapp.metrics import measured
-from webapp.sessions.connection import TIMEOUT, SessionsUnavailable, address
+from webapp.sessions.connection import TIMEOUT, SessionsUnavailable, address, demoted, refusal
 from webapp.sessions.scripts import in_full
 
 NOTHING = object()  # what the parser says when an answer is not there yet
@@ -105,7 +105,9 @@ class Client:
         except (OSError, Closed) as error:
             raise SessionsUnavailable(str(error)) from error
         if isinstance(answer, Refused):
-            raise SessionsUnavailable(str(answer))
+            if demoted(answer) and self.line is not None:
+                self.line.close(Closed("Redis has become a replica"))  # whoever waits asks again on the next
+            raise refusal(answer)
         return answer
 
     async def exchange(self, packed: bytes):

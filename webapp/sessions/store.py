@@ -15,7 +15,7 @@ from django.contrib.sessions.exceptions import SessionInterrupted
 from django.utils.crypto import get_random_string
 
 from webapp.sessions import form
-from webapp.sessions.connection import SessionsUnavailable, ask
+from webapp.sessions.connection import SessionsUnavailable, WrongKind, ask
 from webapp.sessions.devices import device
 from webapp.sessions.form import OWNER
 from webapp.sessions.loops import aask
@@ -86,7 +86,10 @@ class SessionStore(SessionBase):
 
     def load(self):
         """The stored data; a key nobody stored is dropped, so that a visitor cannot choose his own."""
-        return work(self._loading())
+        try:
+            return work(self._loading())
+        except WrongKind:
+            return self._foreign()
 
     def exists(self, session_key):
         """Whether a session is stored under this key."""
@@ -120,7 +123,10 @@ class SessionStore(SessionBase):
 
     async def aload(self):
         """As load."""
-        return await awork(self._loading())
+        try:
+            return await awork(self._loading())
+        except WrongKind:
+            return self._foreign()
 
     async def aexists(self, session_key):
         """As exists."""
@@ -176,13 +182,21 @@ class SessionStore(SessionBase):
         stored = yield "GET", key
         if stored is None:  # an unknown cookie is rare enough for a second question
             stored = yield "EVALSHA", ADOPT, 2, key, former_redis_key(self.session_key)
-        data = read(stored)
-        if data is None:
+        if stored is None:
             self._session_key = None
             return {}
+        data = read(stored)
+        if data is None:
+            return self._foreign()
         if not hasattr(self, "_session_cache"):  # else the data in hand comes from an older version
             self._stored, self._owner = stored, owner_of(data)
         return data
+
+    def _foreign(self):
+        """The data when what lies there is no session."""
+        log.warning("Redis holds something under the key of a session that is none; it is treated as absent.")
+        self._session_key = None
+        return {}
 
     def _existing(self, session_key):
         return bool(session_key and (yield "EXISTS", redis_key(session_key), former_redis_key(session_key)))
@@ -295,18 +309,13 @@ def new_key() -> str:
     return get_random_string(32, VALID_KEY_CHARS)
 
 
-def read(stored: bytes | None) -> dict | None:
+def read(stored: bytes) -> dict | None:
     """The data of what Redis holds, or None if it is no session."""
-    if stored is None:
-        return None
     try:
         data = form.decode(stored)
     except Exception:  # noqa: BLE001 - a serializer of one's own may raise any
-        data = None
-    if not isinstance(data, dict):
-        log.warning("Redis holds something under the key of a session that is none; it is treated as absent.")
         return None
-    return data
+    return data if isinstance(data, dict) else None
 
 
 def work(plan):
