@@ -81,12 +81,30 @@ def test_the_document_says_which_operations_need_a_token_and_which_problems_each
                 kind = "application/json" if status < "300" else "application/problem+json"
                 assert status == "204" or list(told["content"]) == [kind]
             assert {"503"} <= each["responses"].keys()
+            assert ("400" in each["responses"]) == ("requestBody" in each)
+            assert {"429", "503"} & each["responses"].keys() == {
+                status for status, told in each["responses"].items() if "Retry-After" in told.get("headers", ())
+            }
             assert ("401" in each["responses"]) == (path != "/api/v1/accounts")
     assert document["components"]["securitySchemes"]["TokenAuth"] == {"type": "http", "scheme": "bearer"}
 
 
 def test_a_password_is_called_one_in_the_document(document):
     assert document["components"]["schemas"]["NewToken"]["properties"]["password"]["format"] == "password"
+
+
+def test_the_document_tells_how_long_a_name_and_a_password_must_be(document, settings):
+    schemas, (least,) = (
+        document["components"]["schemas"],
+        [
+            each["OPTIONS"]["min_length"]
+            for each in settings.AUTH_PASSWORD_VALIDATORS
+            if "MinimumLength" in each["NAME"]
+        ],
+    )
+    assert schemas["NewAccount"]["properties"]["password"]["minLength"] == least
+    assert schemas["NewPassword"]["properties"]["new_password"]["minLength"] == least
+    assert schemas["NewAccount"]["properties"]["name"]["maxLength"] == 150
 
 
 def test_the_page_of_the_api_shows_every_operation_and_loads_nothing_from_elsewhere(browser, document):

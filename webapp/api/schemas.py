@@ -12,6 +12,10 @@ from webapp.api.tokens import DAYS, MOST_DAYS
 from webapp.users.names import NAME_LENGTH
 
 Password = Annotated[SecretStr, Field(max_length=4096)]
+# What the form says of these, which it says with all else that is wrong, is told here and left to it.
+LEAST = 10  # characters of a password
+NEW_PASSWORD = {"minLength": LEAST}
+NEW_NAME = {"minLength": 1, "maxLength": NAME_LENGTH}
 Device = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=DEVICE_LENGTH, pattern=r"^[^\x00-\x1f\x7f]+$"),
@@ -25,8 +29,15 @@ class Sent(Schema):
 
 
 class NewAccount(Sent):
-    name: str = Field(max_length=1024, description=f"At most {NAME_LENGTH} letters, digits and @ . + - _")
-    password: Password
+    name: str = Field(
+        max_length=1024,
+        json_schema_extra=NEW_NAME,
+        description=f"At most {NAME_LENGTH} letters, digits and @ . + - _",
+    )
+    password: Password = Field(
+        json_schema_extra=NEW_PASSWORD,
+        description=f"At least {LEAST} characters; none too common or like the name",
+    )
     email: str = Field("", max_length=1024, description="Without one a forgotten password cannot be replaced")
 
 
@@ -44,7 +55,7 @@ class NewEmail(Sent):
 
 class NewPassword(Sent):
     password: Password = Field(description="The present one")
-    new_password: Password
+    new_password: Password = Field(json_schema_extra=NEW_PASSWORD, description="As at sign-up")
 
 
 class Confirmation(Sent):

@@ -19,6 +19,10 @@ with every request as `Authorization: Bearer TOKEN`. A token counts until it exp
 or the account is locked or deleted. There are no cookies."""
 
 
+# For the document.
+WAIT = {"description": "In how many seconds to try again", "schema": {"type": "integer"}}
+
+
 class TokenAuth(HttpBearer):
     """The token in the Authorization header, and nowhere else."""
 
@@ -47,11 +51,14 @@ class Service(NinjaAPI):
         for operations in schema["paths"].values():
             for operation in operations.values():
                 responses = operation["responses"]
-                for name in [*operation.pop("x-problems", ()), "store-away"]:
+                sent = ["malformed"] if "requestBody" in operation else []
+                for name in [*sent, *operation.pop("x-problems", ()), "store-away"]:
                     kind = KINDS[name]
                     before = responses.get(kind.status)
                     words = f"{before['description']}, or `{name}`" if before else f"`{name}`"
                     responses[kind.status] = {"description": words, "content": content}
+                    if name in ("too-many-attempts", "store-away"):
+                        responses[kind.status]["headers"] = {"Retry-After": WAIT}
         return schema
 
 
