@@ -315,8 +315,10 @@ def packages(c, plan=False, json=False):
 def release(c, plan=False, json=False):
     """Put this checkout's application in service: send it, migrate, restart, see that it answers.
 
-    A release is known by its files' contents, so a second run finds nothing to do. Requests that come while the
-    application restarts wait at its socket. The five newest releases stay on the machine.
+    A release is known by its files' contents, so a second run finds nothing to do. One that cannot start, or whose
+    migration fails, does not go into service; the one before serves on. Requests that come while the application
+    restarts wait at its socket. The five newest releases stay on the machine. How it sends mail is in stages.py
+    (email_url, email_from); the mail server's password is given with `vault.put`.
     """
     make(c, Release, plan=plan, json=json)
 

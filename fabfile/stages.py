@@ -211,7 +211,9 @@ LOCAL = Stage(
             packages="local-web",
             schema="local-schema",
             workers=2,
-            email_url="console:",  # into the journal: `fab local deploy.logs` shows the links
+            # Into the journal: `fab local deploy.logs` shows the links. To send mails: email_url, email_from, a secret
+            # and its ("email_password", ...) as in STAGING, then `vault.create`, `vault.put local-mail` and `deploy`.
+            email_url="console:",
             secrets=(
                 ("secret_key", "local-django"),
                 ("mysql_password", "local-mysql"),
