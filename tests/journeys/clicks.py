@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 
-
 @dataclass(frozen=True)
 class Click:
     """One click: its number, when it was sent and answered (`time.monotonic`), the status; 0 if nobody answered."""

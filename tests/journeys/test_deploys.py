@@ -6,7 +6,7 @@ import select
 import shutil
 import subprocess
 import sys
-from pathlib import Path
+from contextlib import contextmanager
 
 import pytest
 
@@ -25,37 +25,31 @@ MAIL_PASSWORD = "given by the provider"
 
 
 class Checkout:
-    """A copy of this one, to be changed; `deploy` types `fab local deploy` there."""
+    """A copy of this one, to be changed; `fab` types a command there."""
 
     def __init__(self, folder, person):
-        self.folder, self.person = Path(folder), person
+        self.folder, self.person = folder, person
         for name in ("fabfile", "webapp"):
             shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(ROOT / "fabric.yaml", folder)
 
-    def add(self, path, text):
-        """Add a text to the end of a file."""
-        with open(self.folder / path, "a") as file:
-            file.write(text)
-
-    def replace(self, path, old, new):
-        """Exchange a text in a file, where it stands first."""
-        text = (self.folder / path).read_text()
-        assert old in text
-        (self.folder / path).write_text(text.replace(old, new, 1))
-
     def fab(self, line, **more):
         return self.person.fab(line, cwd=self.folder, **more)
 
-    def in_service(self):
-        (row,) = json.loads(self.fab("local deploy.status --json").out)
-        return row
+    @contextmanager
+    def changed(self, path, change):
+        """While within, the file of that path is `change` of what it was (of an empty text, if it was not there)."""
+        file = self.folder / path
+        before = file.read_text() if file.exists() else ""
+        file.write_text(change(before))
+        yield
+        file.write_text(before) if before else file.unlink()
 
 
-@pytest.fixture
-def checkout(ada, tmp_path):
+@pytest.fixture(scope="module")
+def checkout(ada, tmp_path_factory):
     """A copy of this checkout; what was deployed of it is taken out of service again."""
-    yield Checkout(tmp_path, ada)
+    yield Checkout(tmp_path_factory.mktemp("checkout"), ada)
     ada.fab("local deploy")
 
 
@@ -65,34 +59,32 @@ def url(ada):
     return f"http://{ada.machines()[0]['PrivateIpAddress']}"
 
 
-def test_nobody_is_turned_away_while_a_release_is_put_in_service_nor_when_it_cannot_be(checkout, url):
-    checkout.add("webapp/static/style.css", "/* and so nginx has a new page of its own, too */\n")
+LAST_MIGRATION = sorted(path.stem for path in (ROOT / "webapp/links/migrations").glob("0*.py"))[-1]
+WRONG_MIGRATION = f"""
+from django.db import migrations
+
+class Migration(migrations.Migration):
+    dependencies = [("links", "{LAST_MIGRATION}")]
+    operations = [migrations.RunSQL("ALTER TABLE nothing_of_that_name ADD one INT")]
+"""
+
+
+def test_nobody_is_turned_away_while_a_release_is_put_in_service_nor_when_it_cannot_be(ada, checkout, url):
+    said = ada.inside(ada.machines()[0]["InstanceId"])
+    first = said("readlink /srv/hydra/current")
     with Clicks(f"{url}/sign-in/", rate=20, patience=60) as visits:
-        checkout.fab("local deploy")
-        good = checkout.in_service()
-        assert good["in service"] == good["this checkout"] and good["answers"] == "yes"
-
-        checkout.add("webapp/wsgi.py", "import nothing_of_that_name\n")
-        said = checkout.fab("local deploy", code=1).all
-        assert "No module named 'nothing_of_that_name'" in said and "cannot start" in said
-        now = checkout.in_service()
-        assert (now["in service"], now["answers"]) == (good["in service"], "yes")
+        # A new stylesheet is a new page of nginx's own, too.
+        with checkout.changed("webapp/static/style.css", lambda text: text + "/* anew */\n"):
+            checkout.fab("local deploy")
+            good = said("readlink /srv/hydra/current")
+        with checkout.changed("webapp/wsgi.py", lambda text: text + "import nothing_of_that_name\n"):
+            told = checkout.fab("local deploy", code=1).all
+        assert "No module named 'nothing_of_that_name'" in told and "cannot start" in told
+        with checkout.changed("webapp/links/migrations/9999_wrong.py", lambda _: WRONG_MIGRATION):
+            told = checkout.fab("local deploy", code=1).all
+        assert "migrate the database" in told and "nothing_of_that_name' doesn't exist" in told
     assert {visit.status for visit in visits.made} == {200} and len(visits.made) > 50
-
-
-def test_a_migration_that_fails_leaves_the_release_before_in_service(checkout):
-    before = checkout.in_service()["in service"]
-    last = sorted(path.stem for path in (ROOT / "webapp/links/migrations").glob("0*.py"))[-1]
-    checkout.add(
-        "webapp/links/migrations/9999_wrong.py",
-        "from django.db import migrations\nclass Migration(migrations.Migration):\n"
-        f"    dependencies = [('links', '{last}')]\n"
-        "    operations = [migrations.RunSQL('ALTER TABLE nothing_of_that_name ADD one INT')]\n",
-    )
-    said = checkout.fab("local deploy", code=1).all
-    assert "migrate the database" in said and "nothing_of_that_name' doesn't exist" in said
-    now = checkout.in_service()
-    assert (now["in service"], now["answers"]) == (before, "yes")
+    assert said("readlink /srv/hydra/current") == good != first
 
 
 @pytest.fixture
@@ -123,16 +115,23 @@ def next_line(process):
     return json.loads(process.stdout.readline())
 
 
+def sending_mail(stages, host):
+    """stages.py as somebody writes it who has a mail server for the stage `local`."""
+    for old, new in {
+        'RandomSecret("local-django", length=60),': '{} RandomSecret("local-mail"),',
+        'email_url="console:",': f'email_url="smtp://{post.USER}@{host}:587", email_from="hydra@example.com",',
+        '("secret_key", "local-django"),': '{} ("email_password", "local-mail"),',
+    }.items():
+        assert stages.count(old) == 1
+        stages = stages.replace(old, new.replace("{}", old))
+    return stages
+
+
 def test_with_a_mail_server_in_stages_py_a_forgotten_password_is_replaced_by_mail(ada, mails, checkout, url):
-    stages, django = "fabfile/stages.py", 'RandomSecret("local-django", length=60),'
-    host = url.removeprefix("http://")
-    checkout.replace(stages, django, f'{django} RandomSecret("local-mail"),')
-    checkout.replace(stages, '"console:"', f'"smtp://{post.USER}@{host}:587", email_from="hydra@example.com"')
-    secret = '("secret_key", "local-django"),'
-    checkout.replace(stages, secret, f'{secret} ("email_password", "local-mail"),')
-    checkout.fab("local vault.create")
-    checkout.fab("local vault.put local-mail", feed=MAIL_PASSWORD + "\n")
-    checkout.fab("local deploy")
+    with checkout.changed("fabfile/stages.py", lambda text: sending_mail(text, url.removeprefix("http://"))):
+        checkout.fab("local vault.create")
+        checkout.fab("local vault.put local-mail", feed=MAIL_PASSWORD + "\n")
+        checkout.fab("local deploy")
     ada.fab(f"local sdb.adduser {NAME} --email hedy@example.org --password-stdin", feed=PASSWORD + "\n")
 
     visitor = Browser(url)
