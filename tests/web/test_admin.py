@@ -7,6 +7,8 @@ from django.contrib.auth import authenticate
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import Permission
 from django.core.management import call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from tests.web.conftest import Browser
 from webapp.headers import CONTENT_SECURITY_POLICY
@@ -215,3 +217,33 @@ def test_a_hash_is_never_shown_whole(root, other):
 
 def test_the_checks_find_nothing_wrong():
     call_command("check", fail_level="WARNING")
+
+
+def test_an_action_takes_no_more_users_than_it_has_time_for(root, other, new_name, monkeypatch):
+    users = [other, *(User.objects.create_user(new_name()) for _ in range(2))]
+    form = {"action": "lock", "_selected_action": [other.pk], "select_across": "1"}
+    monkeypatch.setattr("webapp.users.admin.MOST", 2)
+    page = root.post("/admin/users/user/", form, follow=True)
+    assert "At most 2 users at a time: nothing was done." in page.text
+    assert all(accounts.find(user.username).active for user in users)
+
+
+def test_pages_of_users_cost_as_much_for_many_as_for_few(root, other, new_name, gate):
+    """Nothing is asked of SimpleDB for a user who is only listed, found, or about to be deleted."""
+
+    def costs():
+        found = []
+        for page in ("", "?q=user", "?is_active__exact=1", "?all="):
+            with gate.counting() as operations, CaptureQueriesContext(connection) as queries:
+                assert root.get(f"/admin/users/user/{page}").status_code == 200
+            found.append((len(operations), len(queries)))
+        form = {"action": "delete_selected", "_selected_action": list(User.objects.values_list("pk", flat=True))}
+        with gate.counting() as operations, CaptureQueriesContext(connection) as queries:
+            assert "Are you sure" in root.post("/admin/users/user/", form).text
+        return [*found, (len(operations), len(queries))]
+
+    costs()
+    few = costs()
+    User.rows.bulk_create([User(username=new_name("user"), account_id=f"{number:032d}") for number in range(150)])
+    assert costs() == few
+    assert {operations for operations, _ in few} == {1}

@@ -4,6 +4,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import AdminPasswordChangeForm, AdminUserCreationForm, UserChangeForm
+from django.db import transaction
 from django.db.models.functions import Collate
 from django.http import HttpResponseRedirect
 from django.utils.text import capfirst
@@ -14,6 +15,8 @@ from webapp.users.models import User
 from webapp.users.names import check_address_free
 from webapp.users.shards import InvalidName
 from webapp.users.store import Changed, EmailTaken, NameTaken
+
+MOST = 200  # users that one action takes; a page shows no more
 
 
 class AddForm(AdminUserCreationForm):
@@ -88,6 +91,7 @@ class UserAdmin(DjangoUserAdmin):
     search_help_text = "Part of a username, or a whole e-mail address."
     ordering = ("username",)
     actions = ("lock", "unlock", "lock_here", "unlock_here")
+    list_max_show_all = MOST
     add_fieldsets = (
         (None, {"classes": ("wide",), "fields": ("username", "email", "usable_password", "password1", "password2")}),
     )
@@ -131,6 +135,19 @@ class UserAdmin(DjangoUserAdmin):
     def user_change_password(self, request, id, form_url=""):
         """As Django's; what another client did at the same moment is a sentence."""
         return said(request, super().user_change_password, id, form_url)
+
+    def response_action(self, request, queryset):
+        """As Django's, for as many as one request has time for: each is asked for and changed in SimpleDB."""
+        if request.POST.get("select_across") == "1" and queryset.count() > MOST:
+            self.message_user(request, f"At most {MOST} users at a time: nothing was done.", messages.WARNING)
+            return None
+        return super().response_action(request, queryset)
+
+    def delete_queryset(self, request, queryset):
+        """Each with his account, by himself: what cuts this off leaves nobody deleted by half."""
+        for user in queryset:
+            with transaction.atomic():
+                user.delete()
 
     @admin.action(description="Lock out everywhere", permissions=["change"])
     def lock(self, request, queryset):

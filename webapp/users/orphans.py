@@ -1,0 +1,25 @@
+"""Users whose accounts are gone: what is left here when another client deletes one, or when we are killed at it."""
+
+from collections.abc import Iterator
+
+from django.db import transaction
+
+from webapp.users import accounts
+from webapp.users.models import User
+
+
+def orphans() -> Iterator[User]:
+    """Every user whose account is gone, asked for once more by itself. Raises Unavailable."""
+    ids = {account.id for account in accounts.store()}
+    for key, account_id in list(User.objects.values_list("pk", "account_id")):
+        if account_id in ids:
+            continue
+        user = User.objects.filter(pk=key).first()
+        if user and user.account is None:  # else he signed up while we looked
+            yield user
+
+
+def delete_orphan(user: User) -> None:
+    """Delete his row with all that points to it; whoever has his name by now is left alone."""
+    with transaction.atomic():
+        user.delete()
