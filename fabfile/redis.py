@@ -26,7 +26,10 @@ loglevel notice
 # Every write is on the volume within a second, also if the machine is lost.
 appendonly yes
 appendfsync everysec
+no-appendfsync-on-rewrite no
 aof-use-rdb-preamble yes
+# A power cut may end a file in the middle of a write; that one is left out.
+aof-load-truncated yes
 
 # Sessions must not vanish to make room: a full Redis refuses writes loudly, and running sessions read on.
 maxmemory {memory}mb

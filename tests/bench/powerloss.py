@@ -2,9 +2,9 @@
 
 A whole local stage of its own; a short link followed at a steady rate through nginx; then the machine's processes end
 at once, and all that it had not written to the volume is thrown away. After `fab local up` the clicks that were
-answered are compared with those on the link's page, and those in MySQL once all is rolled up. Every other trial waits
-for the worker, and cuts the power just after it told Redis to forget what it has brought into MySQL: what Redis then
-remembers again must not be counted a second time. Lost clicks are given in seconds of traffic too.
+answered are compared with those on the link's page, and those in MySQL once all is rolled up. The power is cut at any
+moment; just after the worker told Redis to forget what it has brought into MySQL (what Redis then remembers again must
+not be counted a second time); and while Redis writes its files anew. Lost clicks are given in seconds of traffic too.
 """
 
 import re
@@ -20,6 +20,7 @@ from tests.journeys.clicks import Clicks
 from tests.journeys.person import person
 from tests.journeys.test_story import rolled_up, shown
 
+WHEN = ("any moment", "after a roll-up", "in a rewrite")
 NAME, PASSWORD = "Grace", "a compiler of her own"
 
 
@@ -39,8 +40,11 @@ class Trials:
         """One cut; prints a line."""
         with Clicks(f"{self.url}/l/{self.slug}", self.rate) as clicks:
             clicks.wait(4 + number * 0.37 % 1)  # at another point of Redis's second each time
-            if number % 2:
+            when = WHEN[number % len(WHEN)]
+            if when == "after a roll-up":
                 self.wait_for_the_worker(clicks)
+            if when == "in a rewrite":
+                self.said(f"{redis.PASSWORD} redis-cli --no-auth-warning bgrewriteaof")
             failed = power.cut(self.someone.place, self.machine)
         began = time.monotonic()
         self.someone.fab("local up")
@@ -51,7 +55,6 @@ class Trials:
         answered, counted = len(clicks.answered), self.counted - before
         under_way = sum(click.sent < failed and not click.status for click in clicks.made)
         lost, double = max(0, answered - counted), max(0, counted - answered - under_way)
-        when = "after a roll-up" if number % 2 else "any moment"
         print(
             f"{number + 1:5}  {when:15} {answered:8} {under_way:9} {counted:8} {lost:5} {lost / self.rate:7.2f} s"
             f" {double:7} {in_mysql - self.counted:+10} {back:7.1f} s",
