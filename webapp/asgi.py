@@ -14,7 +14,7 @@ os.environ["MYSQL_MAX_AGE"] = "0"
 django.setup(set_prefix=False)
 
 from webapp.health.middleware import ANSWERS  # noqa: E402 - needs the apps
-from webapp.links.middleware import PREFIX  # noqa: E402
+from webapp.links.middleware import is_short  # noqa: E402
 
 # Requests at once. Each has a thread and a connection to MySQL, and may be running a hasher that takes 100 MiB.
 TURNS = 16
@@ -32,7 +32,7 @@ class Handler(ASGIHandler):
         self.turns = asyncio.Semaphore(TURNS)
 
     async def handle(self, scope, receive, send):
-        if scope["path"] in ANSWERS or scope["path"].startswith(PREFIX):
+        if scope["path"] in ANSWERS or is_short(scope["path"]):
             request, refusal = self.create_request(scope, BytesIO())  # a body, if there is one, is not looked at
             return await self.send_response(refusal or await self.run_get_response(request), send)
         async with self.turns:

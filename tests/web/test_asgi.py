@@ -351,6 +351,10 @@ def test_neither_a_warm_link_nor_the_question_whether_it_lives_costs_a_thread(ap
     assert (status, hops, threading.active_count()) == (302 if SLUG in path else 200, 0, before)
 
 
+def test_what_only_looks_like_a_short_link_goes_the_way_of_all_pages(application):
+    assert asyncio.run(ask(application, "/l/short")) == asyncio.run(ask(application, "/no-page"))
+
+
 @pytest.mark.parametrize("ours", [each for each in conf.settings.MIDDLEWARE if each.startswith("webapp.")])
 def test_our_middleware_costs_a_page_no_thread(application, settings, ours):
     def hops(*middleware):

@@ -42,9 +42,13 @@ class LinksMiddleware(Middleware):
 
 def slug_of(request) -> str | None:
     """The slug that is asked for. The request is told where it arrived, for the log and the metrics."""
-    path = request.path_info
-    if not path.startswith(PREFIX) or not SLUG.fullmatch(path, len(PREFIX)):
+    if not is_short(request.path_info):
         return None
-    slug = path[len(PREFIX) :]
+    slug = request.path_info[len(PREFIX) :]
     request.resolver_match = ResolverMatch(follow, (), {"slug": slug}, "follow", route="l/<slug>")
     return slug
+
+
+def is_short(path: str) -> bool:
+    """Whether this could be a short link's."""
+    return path.startswith(PREFIX) and SLUG.fullmatch(path, len(PREFIX)) is not None
