@@ -118,8 +118,8 @@ def test_a_plain_password_is_refused_and_not_told(plain):
 
 
 def test_a_hash_that_the_application_cannot_take_is_refused_with_a_way_out():
-    reason = refused({"name": "ada", "password": "bcrypt_sha256$$2b$12$abcdefghijklmnopqrstuv"})
-    assert reason.startswith("the application has no hasher for bcrypt_sha256: leave the password empty")
+    reason = refused({"name": "ada", "password": "bcrypt$$2b$12$abcdefghijklmnopqrstuv"})
+    assert reason.startswith("the application has no hasher for bcrypt: leave the password empty")
 
 
 def test_every_hasher_of_the_application_is_known_and_its_hashes_are_taken(settings):
@@ -128,6 +128,7 @@ def test_every_hasher_of_the_application_is_known_and_its_hashes_are_taken(setti
         "django.contrib.auth.hashers.Argon2PasswordHasher",
         "django.contrib.auth.hashers.ScryptPasswordHasher",
         "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+        "django.contrib.auth.hashers.BCryptSHA256PasswordHasher",
         "django.contrib.auth.hashers.PBKDF2SHA1PasswordHasher",
     ]
     for algorithm in HASHES:

@@ -32,8 +32,9 @@ HASHES = {
     "scrypt": r"\d+\$[^$]+\$\d+\$\d+\$[A-Za-z0-9+/=]+",
     "pbkdf2_sha256": r"\d+\$[^$]+\$[A-Za-z0-9+/=]+",
     "pbkdf2_sha1": r"\d+\$[^$]+\$[A-Za-z0-9+/=]+",
+    "bcrypt_sha256": r"\$2[aby]\$\d\d\$[./A-Za-z0-9]{53}",
 }
-_OTHER_HASHERS = ("bcrypt", "md5", "sha1", "crypt", "unsalted")
+_OTHER_HASHERS = ("bcrypt$", "md5", "sha1", "crypt", "unsalted")
 _HASH = re.compile("|".join(rf"{name}\$(?:{form})" for name, form in HASHES.items()), re.ASCII)
 _UNUSABLE = re.compile(r"![A-Za-z0-9]{0,64}")
 _STORED_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
