@@ -65,6 +65,11 @@ def test_a_link_leads_to_its_target_and_every_click_is_counted_at_once(browser, 
     assert unrolled(link) == {"Direct": 3}
 
 
+def test_the_target_is_told_what_browsers_tell_of_where_the_visitor_was(browser, link):
+    assert browser.get(short(link))["Referrer-Policy"] == "strict-origin-when-cross-origin"
+    assert browser.get("/l/bbbbbbbbbb")["Referrer-Policy"] == "same-origin"
+
+
 def test_a_warm_redirect_is_one_round_trip_and_no_query(
     browser, link, commands, django_assert_num_queries, monkeypatch
 ):
@@ -223,6 +228,15 @@ def test_links_that_are_there_are_no_guesses(browser, owner, seconds):
     assert guess(browser, 6) == [404] * 5 + [429]
 
 
+def test_guesses_within_an_event_loop_are_limited_too(seconds):
+    browser = AsyncClient()
+
+    async def ask():
+        return [(await browser.get(f"/l/{new_slug()}", secure=True)).status_code for _ in range(7)]
+
+    assert asyncio.run(ask()) == [404] * 5 + [429] * 2
+
+
 def test_an_outage_of_mysql_is_no_guess(browser, seconds):
     with mysql.execute_wrapper(gone):
         assert guess(browser, 6) == [503] * 6
@@ -312,6 +326,16 @@ def test_an_account_that_is_deleted_takes_its_links_with_it_and_what_was_counted
     owner.delete()
     assert browser.get(short(link)).status_code == 404
     assert not any(rows.exists() for rows in [*counted, Link.objects.filter(pk=link.pk)])
+
+
+@pytest.mark.parametrize("kind", [Link, User])
+def test_many_that_are_deleted_at_once_leave_nothing_either(browser, owner, link, kind):
+    browser.get(short(link))
+    end_the_minute()
+    roll_up()
+    kind.objects.filter(pk=link.pk if kind is Link else owner.pk).delete()
+    assert browser.get(short(link)).status_code == 404
+    assert not any(model.objects.filter(link=link.pk).exists() for model in (Total, Day, Minute, Source))
 
 
 def test_without_redis_no_account_is_deleted_whose_links_it_knows(owner, link, no_redis):

@@ -22,6 +22,9 @@ from webapp.sessions.connection import SessionsUnavailable
 
 # Each click is to be counted, so no browser or proxy may remember where the last one led.
 HEADERS = {"Cache-Control": "no-store"}
+# A redirect's own policy counts for what comes after it. That of our pages would hide from the target where the visitor
+# was before; this one is what browsers do by themselves.
+ONWARD = {**HEADERS, "Referrer-Policy": "strict-origin-when-cross-origin"}
 # For whoever follows a link within an event loop. As many ask MySQL at once and no more, however many come while Redis
 # is away.
 ASKERS = ThreadPoolExecutor(8, thread_name_prefix="links")
@@ -154,4 +157,4 @@ def respond(answer: bytes) -> HttpResponse:
     if answer == counter.ENDED:
         return HttpResponse(render_to_string("links/ended.html"), status=410, headers=HEADERS)
     # The target was checked and encoded when the link was made: Django's own redirect would take it apart again.
-    return HttpResponse(status=302, headers={**HEADERS, "Location": answer.decode()})
+    return HttpResponse(status=302, headers={**ONWARD, "Location": answer.decode()})
