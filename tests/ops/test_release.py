@@ -16,6 +16,7 @@ from fabfile.engine.stage import Stage, make
 from fabfile.engine.world import World
 from fabfile.vault import RandomSecret
 from tests.cloud.endpoint import REGION, endpoint
+from tests.web.certificates import write_certificates
 
 
 def told(release):
@@ -51,9 +52,8 @@ def test_names_and_proxies_are_as_stages_py_says(live):
 def test_the_application_takes_these_settings(live, tmp_path, monkeypatch):
     from webapp.environment import Environment
 
-    ca = tmp_path / "ca.pem"
-    ca.touch()
-    for name, value in (told(live) | {"MYSQL_CA": str(ca)}).items():
+    write_certificates(tmp_path)
+    for name, value in (told(live) | {"MYSQL_CA": str(tmp_path / "ca.pem")}).items():
         monkeypatch.setenv(name, value)
     for name, _ in live.secrets:
         (tmp_path / name).write_text("x" * 60)
