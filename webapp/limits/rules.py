@@ -8,6 +8,7 @@ from django.utils.crypto import salted_hmac
 from redis.exceptions import RedisError
 
 from webapp.limits.addresses import client_address
+from webapp.limits.devices import device, remember
 from webapp.limits.errors import TooManyAttempts
 from webapp.limits.scripts import SETTLE, TAKE
 from webapp.outage import store_away
@@ -60,7 +61,7 @@ class Rule:
 
         What ends because a store is away was no try. Whoever got in says so: `attempt.succeeded()`.
         """
-        attempt = self.take(client_address(request), name)
+        attempt = self.take(client_address(request), name, device(request, digest(folded(name))) if name else "")
         try:
             yield attempt
         except Exception as error:
@@ -69,27 +70,33 @@ class Rule:
                     attempt.undo()
             raise
 
-    def take(self, address: str, name: str = "") -> "Attempt":
-        """As attempt, without a request."""
-        keys = self.keys(address, name)
+    def take(self, address: str, name: str = "", device: str = "") -> "Attempt":
+        """As attempt, without a request; `device` is what a browser has that the name's owner signed in by."""
+        keys = self.keys(address, name, device)
         meters = [self.address, self.pair, self.name][: len(keys) - 1]
         numbers = [number for meter in meters for number in meter.numbers()]
-        excused = NAME if len(keys) > NAME else 0
+        excused = (-NAME if device else NAME) if len(keys) > NAME else 0
         wait = run(TAKE, keys, [self.clock(), excused, *numbers])
         if wait:
             raise TooManyAttempts(wait / 1000)
         return Attempt(keys)
 
-    def keys(self, address: str, name: str) -> list[str]:
+    def keys(self, address: str, name: str, device: str = "") -> list[str]:
         """Where it is counted: no name and no address can be read from them."""
         both = f"{address} {folded(name)}"
-        texts = {ADDRESS: address} | ({PAIR: both, NAME: folded(name)} if name else {})
+        by = f"device {device} {folded(name)}" if device else both
+        texts = {ADDRESS: address} | ({PAIR: by, NAME: folded(name)} if name else {})
         marked = f"limit:{self.act}:known:{digest(both)}"
         return [marked, *(f"limit:{self.act}:{KINDS[kind]}:{digest(text)}" for kind, text in texts.items())]
 
     def know(self, request, name: str) -> None:
         """Whoever is here has proved to be who he says, by other means."""
         Attempt(self.keys(client_address(request), name)).succeeded()
+
+    @staticmethod
+    def remember(response, name: str) -> None:
+        """Whoever gets this answer has proved it: let his browser show that, wherever it is next time."""
+        remember(response, digest(folded(name)))
 
 
 @dataclass(frozen=True)

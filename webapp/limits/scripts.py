@@ -1,7 +1,8 @@
 """The two scripts that Redis runs, each as one act."""
 
 # KEYS: the mark of a known address, then one meter each. ARGV: the time in milliseconds, or 0 for the time of Redis,
-# which all our machines share; the number of the meter that a known address is excused from, or 0; then for each meter
+# which all our machines share; the number of the meter that a known address is excused from, or 0, and below 0 if
+# whoever tries is excused from it anyway; then for each meter
 # how many tries are free, the first wait, its factor, the longest wait, and how long until one try is forgotten.
 # Answers in how many milliseconds the next try will be let through; 0 if this one is, and only then counts it.
 TAKE = """
@@ -11,7 +12,7 @@ if now == 0 then
   now = time[1] * 1000 + math.floor(time[2] / 1000)
 end
 local excused = 0
-if tonumber(ARGV[2]) > 0 and redis.call('EXISTS', KEYS[1]) == 1 then excused = tonumber(ARGV[2]) end
+if tonumber(ARGV[2]) < 0 or redis.call('EXISTS', KEYS[1]) == 1 then excused = math.abs(tonumber(ARGV[2])) end
 local tried, wait = {}, 0
 for i = 1, #KEYS - 1 do
   if i ~= excused then

@@ -92,13 +92,20 @@ class SignUp(Patient, FormView):
             return self.form_invalid(form)
         SIGN_IN.know(self.request, user.username)
         login(self.request, user, backend=BACKEND)
-        return redirect("home")
+        response = redirect("home")
+        SIGN_IN.remember(response, user.username)
+        return response
 
 
 class SignIn(Patient, django_views.LoginView):
     """Django's, with our page."""
 
     template_name = "users/sign_in.html"
+
+    def form_valid(self, form):
+        response = super().form_valid(form)
+        SIGN_IN.remember(response, form.get_user().username)
+        return response
 
 
 class SignOut(django_views.LogoutView):
@@ -217,6 +224,7 @@ class Reset(Patient, django_views.PasswordResetConfirmView):
             form.add_error(None, CHANGED)
             return self.form_invalid(form)
         SIGN_IN.know(self.request, form.user.username)
+        SIGN_IN.remember(response, form.user.username)
         end_worthless(self.user)
         tell_of_password(self.user)
         messages.success(self.request, "Your password is changed. Sign in with the new one.")

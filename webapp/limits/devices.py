@@ -1,0 +1,35 @@
+"""The cookie by which a browser shows that its owner has signed in to an account there before, wherever he is now.
+
+It opens nothing. Tries with it are counted by it instead of by address, so that whoever else tries the name holds up
+nobody who has it, and whoever stole it has no more tries than from one address. So it need not end with a password.
+"""
+
+import secrets
+
+from django.conf import settings
+
+AGE = 365 * 24 * 3600  # seconds
+SALT = "webapp.limits.devices"
+
+
+def remember(response, digest: str) -> None:
+    """Let this answer's browser keep a cookie for the name that `digest` stands for: a new one at each sign-in."""
+    response.set_signed_cookie(
+        cookie(digest),
+        secrets.token_hex(16),
+        salt=SALT,
+        max_age=AGE,
+        secure=settings.ENVIRONMENT.https,
+        httponly=True,
+        samesite="Lax",
+    )
+
+
+def device(request, digest: str) -> str:
+    """What the cookie for this name says; empty if there is none of ours. That of another name counts as none."""
+    return request.get_signed_cookie(cookie(digest), default="", salt=SALT, max_age=AGE)
+
+
+def cookie(digest: str) -> str:
+    """One for each name, which cannot be read from it. Django signs a cookie together with what it is called."""
+    return f"{'__Host-' if settings.ENVIRONMENT.https else ''}known-{digest[:16]}"
