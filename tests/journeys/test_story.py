@@ -115,7 +115,8 @@ def test_a_machine_whose_power_fails_is_brought_back_with_its_data(ada, session)
     machine, url = ada.machines()[0]["InstanceId"], browser(ada).url
     slug = with_session(ada, session).submit("/links/new/", target="https://example.org/")[0].split("/")[-2]
     with Clicks(f"{url}/l/{slug}", rate=50) as clicks:
-        clicks.wait(3.5)
+        until(lambda: len(clicks.answered) > 50)
+        clicks.wait(3)
         failed = power.cut(ada.place, machine)
     for row in json.loads(ada.fab("local cloud.status --json").out)["machines"]:
         if row["backing"]["pid"]:
@@ -128,10 +129,10 @@ def test_a_machine_whose_power_fails_is_brought_back_with_its_data(ada, session)
     until(lambda: "Sign out" in with_session(ada, session).get("/"))
     assert "0 will change" in ada.fab("local plan").out
 
-    # Redis has at most what it took in the second before, and a second for its disk, still to write.
-    old = [click for click in clicks.answered if click.ended < failed - 2]
+    # Redis writes once a second; how long that takes is its disk's affair.
+    old = [click for click in clicks.answered if click.ended < failed - 3]
     counted = shown(with_session(ada, session), slug)
-    assert len(old) > 50 and len(old) <= counted <= sum(click.sent < failed for click in clicks.made)
+    assert 0 < len(old) <= counted <= sum(click.sent < failed for click in clicks.made)
     power.end_the_minute(ada.inside(machine))
     assert rolled_up(with_session(ada, session), slug) == shown(with_session(ada, session), slug) == counted
 
