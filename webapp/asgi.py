@@ -1,4 +1,7 @@
-"""The application as an ASGI server wants it: `uvicorn webapp.asgi:application`."""
+"""The application as an ASGI server wants it: `uvicorn webapp.asgi:application`.
+
+With several workers, PROMETHEUS_MULTIPROC_DIR must name an empty folder for /metrics to tell what all have counted.
+"""
 
 import asyncio
 import os
