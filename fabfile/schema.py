@@ -95,7 +95,7 @@ class Schema(HostResource):
         """Every operation; with `master` (user name and password) those that need it can be made so."""
         host, port = at
         options = OPTIONS.format(host=host, port=port, user=self.user, password="{password}")
-        secrets = {"password": password, "master": Secret(master["password"])} if master else {}
+        secrets = {"password": password, "master": quoted(master["password"])} if master else {}
         told = Template(self.sql(host, port, master), **secrets) if master else None
         return (
             Package("mariadb-client"),
@@ -120,6 +120,11 @@ CREATE USER IF NOT EXISTS '{self.user}'@'%' IDENTIFIED BY '{{password}}' REQUIRE
 ALTER USER '{self.user}'@'%' IDENTIFIED BY '{{password}}' REQUIRE SSL;
 GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, DROP, REFERENCES ON `{self.schema}`.* TO '{self.user}'@'%';
 """
+
+
+def quoted(password):
+    """A password that AWS chose, as it stands between quotes in an option file: a backslash would begin an escape."""
+    return Secret(password.replace("\\", "\\\\"))
 
 
 # `read` takes a pipe byte by byte, so that what follows the options is left for the client.

@@ -10,7 +10,7 @@ from tests.web.servers import Servers
 
 ENGINES = ("mariadb", "mysql84")
 # The modules whose tests ask the database something of their own. The others run on MariaDB alone.
-ON_BOTH = ("test_mysql", "test_migrations", "test_links_rollup", "test_users", "test_api")
+ON_BOTH = ("test_mysql", "test_migrations", "test_ordered_schema", "test_links_rollup", "test_users", "test_api")
 
 _connections = {}  # this thread's, by engine: what Django has learned of one server is not true of the other
 

@@ -139,6 +139,12 @@ class Servers:
         self.processes[name] = process
         return process
 
+    def finish(self, *command: str) -> None:
+        """Run a program to its end; fail with its last words if it does."""
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise RuntimeError(f"{command[0]} ended with {done.returncode}:\n{(done.stdout + done.stderr)[-2000:]}")
+
     def wait(self, name: str, answers) -> None:
         """Return once `answers()` is true; fail with the server's last words if it ends or takes too long."""
         deadline = time.monotonic() + PATIENCE
@@ -151,11 +157,7 @@ class Servers:
     def start_mariadb(self) -> None:
         """MariaDB with TLS, an empty database and a user who may make the test database."""
         data, small = self.folder / "mariadb", (*SMALL, "--innodb-log-file-size=8M")
-        subprocess.run(
-            ["mariadb-install-db", "--no-defaults", f"--datadir={data}", "--skip-test-db", *AS_ROOT, *small],
-            check=True,
-            capture_output=True,
-        )
+        self.finish("mariadb-install-db", "--no-defaults", f"--datadir={data}", "--skip-test-db", *AS_ROOT, *small)
         self.run("mariadb", "mariadbd", "--no-defaults", *small, *self.database_options("mariadb", data))
         self.wait("mariadb", lambda: greets(self.mariadb.number))
 
@@ -164,9 +166,7 @@ class Servers:
         data = self.folder / "mysql84"
         small = (*SMALL, "--innodb-redo-log-capacity=32M", "--performance-schema=OFF", "--disable-log-bin")
         server = [*mysql84.command(mysql84.unpacked()), *small]
-        subprocess.run(
-            [*server, "--initialize-insecure", f"--datadir={data}", *AS_ROOT], check=True, capture_output=True
-        )
+        self.finish(*server, "--initialize-insecure", f"--datadir={data}", *AS_ROOT)
         self.run("mysql84", *server, "--mysqlx=OFF", *self.database_options("mysql84", data))
         self.wait("mysql84", lambda: greets(self.mysql84.number))
 
@@ -176,7 +176,7 @@ class Servers:
         statements.write_text(
             f"CREATE DATABASE {given['MYSQL_DATABASE']} CHARACTER SET utf8mb4;\n"
             f"CREATE USER '{given['MYSQL_USER']}'@'%' IDENTIFIED BY '{given['MYSQL_PASSWORD']}' REQUIRE SSL;\n"
-            f"GRANT ALL ON *.* TO '{given['MYSQL_USER']}'@'%';\n"
+            f"GRANT ALL ON *.* TO '{given['MYSQL_USER']}'@'%' WITH GRANT OPTION;\n"
         )
         return [
             *AS_ROOT,
