@@ -31,7 +31,8 @@ class Page(HTMLParser):
         self.points += [attributes["href"][1:]] if attributes.get("href", "").startswith("#") else []
         loaded = attributes.get("src") or (tag == "link" and attributes.get("href"))
         self.loads += [loaded] if loaded else []
-        self.forbidden += [tag] if tag in ("script", "style") or "style" in attributes else []
+        carried = tag == "style" or "style" in attributes or (tag == "script" and "src" not in attributes)
+        self.forbidden += [tag] if carried else []
 
 
 @pytest.fixture

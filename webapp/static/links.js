@@ -17,11 +17,12 @@ function say(text) {
 
 function show(text) {
   const open = [...figures.querySelectorAll("details[open]")].map((each) => each.dataset.keep);
-  const focused = document.activeElement.closest("details");
+  const focused = document.activeElement.closest("#figures [data-keep]")?.dataset.keep;
   figures.innerHTML = text; // our own page, in which the template has escaped what people wrote
-  for (const each of figures.querySelectorAll("details")) {
-    each.open = open.includes(each.dataset.keep);
-    if (focused && each.dataset.keep === focused.dataset.keep) each.querySelector("summary").focus();
+  figures.dispatchEvent(new Event("figures"));
+  for (const each of figures.querySelectorAll("[data-keep]")) {
+    if (open.includes(each.dataset.keep)) each.open = true;
+    if (each.dataset.keep === focused) (each.querySelector("summary") ?? each).focus({ preventScroll: true });
   }
 }
 

@@ -29,6 +29,7 @@ def test_sign_up_change_the_password_sign_out_and_in_again(visitor, new_name, pa
 
 def test_the_first_page_shows_where_each_store_keeps_him_and_how_fast_it_told(visitor, new_name, password):
     visitor.sign_up(new_name(), password)
+    visitor.page.goto("/")
     for store, fact in {"Redis": "session:", "MySQL": "users_user", "SimpleDB": "test-users-0"}.items():
         card = visitor.page.get_by_role("region", name=store)
         expect(card).to_contain_text(fact)
@@ -38,7 +39,7 @@ def test_the_first_page_shows_where_each_store_keeps_him_and_how_fast_it_told(vi
 def test_a_forgotten_password_is_replaced_by_the_link_in_a_mail(visitor, site, new_name, password):
     name, page = new_name(), visitor.page
     visitor.sign_up(name, password, email=f"{name}@example.org")
-    visitor.sign_out()
+    visitor.context.clear_cookies()
     page.goto("/sign-in/")
     page.get_by_role("link", name="Forgotten your password?").click()
     visitor.fill_in("Send me a link", email=f"{name}@example.org")

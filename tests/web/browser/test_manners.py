@@ -9,7 +9,7 @@ RING = f"getComputedStyle({FOCUSED}).outlineStyle + getComputedStyle({FOCUSED}).
 def test_signing_in_takes_a_keyboard_alone(visitor, new_name, password):
     name, page = new_name(), visitor.page
     visitor.sign_up(name, password)
-    visitor.sign_out()
+    visitor.context.clear_cookies()
     page.goto("/")
 
     def tab_to(word):
@@ -45,13 +45,6 @@ def test_the_first_tab_leads_past_the_head_of_the_page(visitor):
     expect(page.get_by_role("main")).to_be_focused()
     page.keyboard.press("Tab")
     assert page.evaluate(f"document.querySelector('main').contains({FOCUSED})")
-
-
-def test_each_page_has_its_landmarks(visitor):
-    for path in ("/", "/sign-in/", "/no-such-page/"):
-        visitor.page.goto(path)
-        for role in ("banner", "main", "contentinfo"):
-            expect(visitor.page.get_by_role(role)).to_have_count(1)
 
 
 def test_what_is_wrong_is_said_beside_its_field_and_what_was_typed_stays(visitor):
@@ -95,3 +88,58 @@ def test_while_the_accounts_are_away_the_form_keeps_what_was_typed(visitor, serv
         expect(page.get_by_role("alert")).to_contain_text("Please try again in a moment")
     expect(page.get_by_label("Username")).to_have_value("ada")
     expect(page.get_by_label("Password")).to_have_value("")
+
+
+def test_a_second_click_on_a_button_sends_nothing_twice(visitor, new_name, password):
+    visitor.sign_up(new_name(), password)
+    visitor.page.goto("/links/new/")
+    visitor.page.get_by_label("Long address").fill("https://example.org/")
+    with visitor.page.expect_navigation():
+        visitor.page.get_by_role("button", name="Make the link").dblclick()
+    visitor.page.goto("/links/")
+    expect(visitor.page.get_by_role("rowheader")).to_have_count(1)
+
+
+def test_the_menu_closes_by_escape_and_by_a_click_elsewhere(visitor, new_name, password):
+    visitor.sign_up(new_name(), password)
+    page = visitor.page
+    page.goto("/")
+    summary = page.get_by_role("navigation", name="Account").locator("summary")
+    out = page.get_by_role("button", name="Sign out")
+    summary.press("Enter")
+    expect(out).to_be_visible()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Escape")
+    expect(out).to_be_hidden()
+    expect(summary).to_be_focused()
+    summary.click()
+    expect(out).to_be_visible()
+    page.get_by_role("heading", level=1).click()
+    expect(out).to_be_hidden()
+
+
+def test_a_password_can_be_looked_at_and_is_still_sent_as_one(visitor, password):
+    page = visitor.page
+    page.goto("/sign-in/")
+    field = page.get_by_label("Password")
+    field.fill(password)
+    page.get_by_role("button", name="Show password").click()
+    expect(field).to_have_attribute("type", "text")
+    page.get_by_role("button", name="Hide password").click()
+    expect(field).to_have_attribute("type", "password")
+    page.get_by_role("button", name="Show password").click()
+    page.evaluate("document.querySelector('main form').addEventListener('submit', event => event.preventDefault())")
+    field.press("Enter")
+    expect(field).to_have_attribute("type", "password")
+
+
+def test_all_of_it_works_without_a_script(visit, new_name, password):
+    visitor = visit(java_script_enabled=False)
+    visitor.sign_up(new_name(), password)
+    page = visitor.page
+    page.goto("/links/new/")
+    visitor.fill_in("Make the link", target="https://example.org/")
+    page.get_by_role("navigation", name="Account").locator("summary").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("One application, three stores")
