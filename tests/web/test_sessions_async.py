@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 import signal
 import threading
 
@@ -77,6 +78,24 @@ def test_each_loop_has_its_own_and_none_is_left_behind(key, run, recwarn):
     assert CLIENTS == {}
     gc.collect()  # what was left open complains now
     assert [str(each.message) for each in recwarn if each.category is ResourceWarning] == []
+
+
+def test_a_child_of_a_fork_has_a_connection_of_its_own(key):
+    async def visit():
+        await SessionStore(key).aload()
+        ours = open_connections()
+        child = os.fork()
+        if not child:
+            code = 1
+            try:
+                code = int(asyncio.run(SessionStore(key).aload()) != {"fruit": "apple"})
+            finally:
+                os._exit(code)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert await SessionStore(key).aload() == {"fruit": "apple"}
+        assert ours <= open_connections()
+
+    asyncio.run(visit())
 
 
 def test_fifty_coroutines_write_at_once_and_nothing_is_lost(key):

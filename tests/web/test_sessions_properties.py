@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from webapp.sessions.connection import connection
-from webapp.sessions.form import decode, encode, merge
+from webapp.sessions.form import LARGEST, decode, encode, merge
 from webapp.sessions.store import SessionStore
 
 quick = settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -165,3 +165,11 @@ def test_so_is_what_has_no_end_and_what_is_too_deep():
         session["basket"] = value
         with pytest.raises(ValueError, match=r"session\['basket'\]"):
             session.save()
+
+
+def test_what_is_too_large_is_refused_by_the_name_of_its_largest_key():
+    session = SessionStore()
+    session.update({"fruit": "apple", "film": "x" * LARGEST})
+    with pytest.raises(ValueError, match=r"8,388,608 bytes.* 8,388,6\d\d; most is in session\['film'\]"):
+        session.save()
+    assert connection().keys("*") == []

@@ -21,6 +21,7 @@ from django.utils.module_loading import import_string
 
 from webapp.sessions.scripts import HEADER, VERSION
 
+LARGEST = 8 * 2**20  # bytes: what is larger would not come and go in the time that we wait for Redis
 AUTH = "_auth"
 SHORT = ord("~")  # no letter of base64
 # They stand in Redis by their numbers: add at the end, and take none away.
@@ -57,17 +58,25 @@ def minute_now() -> bytes:
 def encode(data: dict) -> bytes:
     """Data in the form it is stored, under a version nothing else has.
 
-    TypeError or ValueError, with the key of the session, for what is no JSON.
+    TypeError or ValueError, with the key of the session, for what is no JSON; ValueError for more than LARGEST.
     """
     # From the kernel, so that two workers forked from one process never give the same.
     version = urlsafe_b64encode(os.urandom(5))
     try:
         if HASH_SESSION_KEY in data and (short := shortened(data)) is not None:
-            return b"%b%c%b%b" % (version[:-1], SHORT, minute_now(), dump(short))
-        return b"%b%b%b" % (version, minute_now(), dump(data))
+            stored = b"%b%c%b%b" % (version[:-1], SHORT, minute_now(), dump(short))
+        else:
+            stored = b"%b%b%b" % (version, minute_now(), dump(data))
     except (TypeError, ValueError, RecursionError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"session[{culprit(data)!r}] cannot be kept, since sessions are JSON: {error}") from error
+    if len(stored) > LARGEST:
+        most = max(data, key=lambda key: len(dump({key: data[key]})))
+        raise ValueError(
+            f"A session may take {LARGEST:,} bytes, and this one would take {len(stored):,}; most is in "
+            f"session[{most!r}]. Keep it elsewhere, and in the session where it is."
+        )
+    return stored
 
 
 def shortened(data: dict) -> dict | None:
