@@ -24,6 +24,7 @@ sys.path.insert(0, str(ROOT))
 from tests.web.servers import Port, Servers, die_with_parent, greets_http  # noqa: E402
 
 CLIENTS = 4  # one for each thread of the worker
+BROWSERS = 1000  # what they call themselves, and so as many visitors
 TICK = os.sysconf("SC_CLK_TCK")
 SLUG = "bbbbbbbbbb"
 URLS = """
@@ -111,8 +112,11 @@ def connect(port):
     return socket.create_connection(("127.0.0.1", port), timeout=30)
 
 
-def request(path):
-    lines = [f"GET {path} HTTP/1.1", "Host: 127.0.0.1", "User-Agent: bench", "Accept: */*", "", ""]
+def request(path, number=0):
+    browser = (
+        f"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/{number}.0.0.0 Safari/537.36"
+    )
+    lines = [f"GET {path} HTTP/1.1", "Host: 127.0.0.1", f"User-Agent: {browser}", "Accept: */*", "", ""]
     return "\r\n".join(lines).encode()
 
 
@@ -130,11 +134,13 @@ def ask(connection, text):
 
 def load(port, path, seconds):
     """Runs in a process of its own: prints the times of all redirects as JSON."""
-    times, text, end = [], request(path), time.perf_counter() + seconds
+    times, end = [], time.perf_counter() + seconds
+    texts = [request(path, number) for number in range(BROWSERS)]
 
     def work():
         connection = connect(port)
         while time.perf_counter() < end:
+            text = texts[len(times) % BROWSERS]
             began = time.perf_counter()
             if not ask(connection, text):
                 print(connection.recv(1000), file=sys.stderr, flush=True)

@@ -1,6 +1,7 @@
 """The administration of links."""
 
 import pytest
+from django.db import connection as mysql
 
 from tests.web.conftest import Browser
 from webapp.links.models import Link
@@ -71,6 +72,13 @@ def test_links_stop_however_their_owner_is_locked_out_here(links, again):
     user.is_active = True
     user.save(update_fields=["is_active"])
     assert Browser().get(f"/l/{links[0].slug}").status_code == 302
+
+
+def test_the_release_before_can_make_links_while_this_one_is_deployed(links):
+    row = (links[0].owner_id, "bbbbbbbbbb", TARGET, "2020-01-01", 0)
+    with mysql.cursor() as cursor:
+        cursor.execute("INSERT INTO links_link (owner_id, slug, target, created, disabled) VALUES %s", [row])
+    assert Browser().get("/l/bbbbbbbbbb").status_code == 302
 
 
 def test_a_user_who_is_saved_for_other_reasons_costs_his_links_nothing(links, django_assert_num_queries):

@@ -259,13 +259,23 @@ def test_links_and_statistics_are_downloaded(browser, link):
     end_the_minute()
     roll_up()
     (head, line) = rows(browser.get("/links/links.csv"))
-    assert head == ["short address", "target", "created", "ends", "switched off", "clicks", "visitors"]
-    assert (line[0], line[1], line[5:]) == (link.short, TARGET, ["2", "1"])
+    assert head == ["short address", "target", "created", "ends", "switched off", "clicks", "visitors", "state"]
+    assert (line[0], line[1], line[5:]) == (link.short, TARGET, ["2", "1", "on"])
     page = browser.get(f"/links/{link.slug}/days.csv")
     assert page["Content-Disposition"] == f'attachment; filename="{link.slug}-days.csv"'
     assert rows(page)[1][1:] == ["2", "1"]
     minutes = rows(browser.get(f"/links/{link.slug}/minutes.csv"))
     assert sum(int(clicks) for _, clicks in minutes[1:]) == 2
+
+
+def test_no_column_of_a_download_begins_as_a_formula(browser, owner):
+    # As no form would let it in: a row of an import, say.
+    link = Link.objects.create(owner=owner, slug="bbbbbbbbbb", target="=HYPERLINK(1)")
+    for model, when in ((Day, {"day": date(2020, 1, 1)}), (Minute, {"at": timezone.now()})):
+        model.objects.create(link=link, clicks=1, **when)
+    for path in ("links.csv", f"{link.slug}/days.csv", f"{link.slug}/minutes.csv"):
+        cells = [cell for row in rows(browser.get(f"/links/{path}")) for cell in row]
+        assert len(cells) > 3 and not [cell for cell in cells if cell[:1] in ("=", "+", "-", "@", "\t", "\r", "\n")]
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1"])

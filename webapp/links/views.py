@@ -116,9 +116,9 @@ class ExportLinks(Own, View):
     """All links of the visitor as CSV."""
 
     def get(self, request):
-        head = ("short address", "target", "created", "ends", "switched off", "clicks", "visitors")
+        head = ("short address", "target", "created", "ends", "switched off", "clicks", "visitors", "state")
         rows = (
-            (link.short, link.target, stamp(link.created), stamp(link.ends), link.disabled, *totals(link))
+            (link.short, link.target, stamp(link.created), stamp(link.ends), link.disabled, *totals(link), link.state)
             for link in pages(self.links.select_related("total").defer("total__sketch"))
         )
         return csv_response(request, "links.csv", head, rows)
