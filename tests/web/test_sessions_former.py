@@ -11,7 +11,7 @@ from django.contrib.sessions.backends.base import UpdateError
 from webapp.sessions.connection import connection
 from webapp.sessions.overview import end, end_all, sessions_of
 from webapp.sessions.scripts import HEADER
-from webapp.sessions.store import SessionStore, handle, redis_key
+from webapp.sessions.store import SessionStore, handle, index_key, redis_key
 from webapp.users.models import User
 
 COOKIE = "abcdefghijklmnopqrstuvwxyz012345"
@@ -57,7 +57,22 @@ def test_a_user_sees_those_he_has_not_used_since():
         "Unknown device",
     }
     assert connection().keys("sessions-of:*") == []
+    assert connection().ttl(index_key("7")) == new.remaining()
     assert SessionStore(COOKIE)["fruit"] == "apple"
+
+
+def test_the_list_lives_as_long_as_it_did():
+    former()
+    sessions_of(User(pk=7))
+    assert 990 <= connection().ttl(index_key("7")) <= 1000
+
+
+def test_it_is_ended_unread_by_another_session_of_the_user():
+    former("another-cookie-of-the-same-user-0")
+    session = SessionStore(former())
+    session.load()
+    session.delete("another-cookie-of-the-same-user-0")
+    assert not session.exists("another-cookie-of-the-same-user-0")
 
 
 def test_it_is_ended_with_all_or_alone_read_or_unread():
