@@ -135,7 +135,7 @@ def main(rounds: int = 15):
     os.environ |= {**servers.environment, "DJANGO_SETTINGS_MODULE": "tests.bench.sessions.settings"}
     try:
         servers.start_redis()
-        servers.start_mysql()
+        servers.start_mariadb()
         import django
 
         django.setup()
