@@ -277,7 +277,7 @@ def test_another_address_asks_for_the_password_and_must_be_free(app, name, new_n
     assert kind(change(free, "wrong")) == "wrong-password"
     assert mistakes(change(taken)) == {"#/email": "Another account has this e-mail address."}
     assert mistakes(change("nobody")) == {"#/email": "Enter a valid email address."}
-    assert change(free).json()["email"] == accounts.find(name).email == free
+    assert (change(free).status_code, accounts.find(name).email) == (202, "")
     assert change("").json()["email"] == accounts.find(name).email == ""
 
 

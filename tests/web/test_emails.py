@@ -39,6 +39,17 @@ def change(owner, email, password=SECRET):
     return owner.post("/account/email/", {"email": email, "password": password})
 
 
+def confirm(browser):
+    """Follow the link in the last mail, and click."""
+    path = link()
+    assert browser.get(path).status_code == 200
+    return browser.post(path)
+
+
+def link():
+    return re.search(r"https://testserver(/account/\S+)", mail.outbox[-1].body)[1]
+
+
 def test_the_page_shows_the_address_and_asks_for_the_password(owner, user, address):
     assert user.email in owner.get("/account/email/").text
     new = address()
@@ -46,21 +57,26 @@ def test_the_page_shows_the_address_and_asks_for_the_password(owner, user, addre
     assert page.context["form"].errors == {"password": ["That is not your password."]}
     assert new in page.text and accounts.find(user.username).email == user.email
     assert change(owner, new).url == "/"
+    assert f"A mail is on its way to {new}" in owner.get("/").text
+    assert accounts.find(user.username).email == user.email
+    assert confirm(Browser()).url == "/"
     assert accounts.find(user.username).email == new
-    assert "Your e-mail address is changed." in owner.get("/").text
 
 
 @pytest.mark.parametrize("way", ["page", "API"])
-def test_the_old_address_is_told_and_the_new_one_is_not(owner, user, address, mailoutbox, way):
+def test_the_old_address_is_told_once_the_new_one_is_confirmed(owner, user, address, mailoutbox, way):
     old, new = user.email, address()
     if way == "page":
         change(owner, new)
     else:
-        signed_in(user.username)("patch", "/account", {"email": new, "password": SECRET})
-    (mail,) = mailoutbox
-    assert mail.to == [old]
-    assert "another e-mail address" in mail.body and "https://testserver/password/" in mail.body
-    assert new not in mail.body
+        answer = signed_in(user.username)("patch", "/account", {"email": new, "password": SECRET})
+        assert (answer.status_code, answer.json()["email"]) == (202, old)
+    assert [told.to for told in mailoutbox] == [[new]]
+    confirm(Browser())
+    told = mailoutbox[1]
+    assert told.to == [old]
+    assert "another e-mail address" in told.body and "https://testserver/password/" in told.body
+    assert new not in told.body
 
 
 def test_nobody_is_told_when_there_was_none_or_it_is_the_same(owner, user, address, mailoutbox):
@@ -69,7 +85,8 @@ def test_nobody_is_told_when_there_was_none_or_it_is_the_same(owner, user, addre
     change(owner, "")
     assert "no e-mail address any more" in mailoutbox.pop().body
     change(owner, address())
-    assert mailoutbox == []
+    confirm(owner)
+    assert len(mailoutbox) == 1
 
 
 def test_what_is_wrong_is_said_beside_the_field(owner, new_name, address):
@@ -98,6 +115,55 @@ def test_a_store_that_is_away_changes_nothing_and_keeps_what_was_typed(owner, us
 
 def test_only_who_is_signed_in_may(browser):
     assert browser.get("/account/email/").url == "/sign-in/?next=/account/email/"
+
+
+def test_a_link_counts_once_and_for_a_day(owner, address, monkeypatch):
+    change(owner, address())
+    monkeypatch.setattr("webapp.users.address_links.AGE", -1)
+    assert "does not count any more" in confirm(Browser()).text
+    monkeypatch.undo()
+    path = link()
+    assert "does not count any more" in Browser().get(path[:-2] + "/").text
+    assert confirm(Browser()).url == "/"
+    assert "does not count any more" in Browser().get(path).text
+
+
+@pytest.mark.parametrize("since", ["another password", "another address", "locked", "deleted", "taken"])
+def test_a_link_ends_with_what_it_stands_on(owner, user, address, new_name, since):
+    change(owner, address())
+    path, store, account = link(), accounts.store(), accounts.find(user.username)
+    new = re.search(r"Use (\S+)<", Browser().get(path).text)[1]
+    match since:
+        case "another password":
+            store.change_password(account, account.password)
+        case "another address":
+            store.change(account, email=address())
+        case "locked":
+            store.lock(account.name)
+        case "deleted":
+            store.delete(account)
+        case "taken":
+            store.create(new_name(), "!", new)
+    before = accounts.find(user.username)
+    assert "does not count any more" in Browser().post(path).text
+    assert accounts.find(user.username) == before
+
+
+def test_a_link_that_meets_an_outage_counts_afterwards(owner, user, address, gate):
+    change(owner, address())
+    for calls in (0, 1):
+        gate.let(calls)
+        try:
+            assert Browser().post(link()).status_code == 503
+        finally:
+            gate.let(None)
+    assert confirm(Browser()).url == "/"
+
+
+def test_nobody_is_flooded_with_mails_by_asking_for_his_address(owner, address, mailoutbox):
+    victim = address()
+    answers = [change(owner, victim).status_code for _ in range(4)]
+    assert answers == [302, 302, 302, 429] and len(mailoutbox) == 3
 
 
 def by_page(user):

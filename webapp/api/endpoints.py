@@ -22,7 +22,7 @@ from webapp.api.schemas import (
     TokenMade,
     TokenOut,
 )
-from webapp.limits.rules import SIGN_IN, SIGN_UP
+from webapp.limits.rules import NEW_ADDRESS, SIGN_IN, SIGN_UP
 from webapp.users import emails, last_login
 from webapp.users.account import moment
 from webapp.users.confirmation import confirmed
@@ -124,20 +124,23 @@ def show_account(request):
 CONFIRMED = ("no-token", "wrong-password", "changed", "invalid", "too-many-attempts")
 
 
-@router.patch("/account", response=AccountOut, openapi_extra=problems(*CONFIRMED))
+@router.patch("/account", response={200: AccountOut, 202: AccountOut}, openapi_extra=problems(*CONFIRMED))
 @sensitive_variables()
 def change_email(request, body: NewEmail):
-    """Another e-mail address, or none. The old one is told by mail."""
+    """Another e-mail address, or none. A link is mailed to the new one (202), which counts once that is followed; none,
+    or the same, counts at once. The old one is told by mail."""
     user = confirm(request, body)
     try:
-        emails.change_email(user, forms.EmailField(max_length=254, required=False).clean(body.email))
+        email = forms.EmailField(max_length=254, required=False).clean(body.email)
+        with NEW_ADDRESS.attempt(request, email):
+            sent = emails.ask_for_email(user, email)
     except ValidationError as error:
         raise Refused("invalid", errors=[("email", words) for words in error.messages]) from None
     except EmailTaken:
         raise Refused("invalid", errors=[("email", EMAIL_TAKEN)]) from None
     except InvalidName as error:
         raise Refused("invalid", errors=[("email", f"{error}.")]) from None
-    return told(user)
+    return Status(202 if sent else 200, told(user))
 
 
 @router.put("/account/password", response={204: None}, openapi_extra=problems(*CONFIRMED))

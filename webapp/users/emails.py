@@ -11,9 +11,30 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.mail import send_mail
 from django.template.loader import render_to_string
 
+from webapp.users import accounts, address_links
+from webapp.users.errors import EmailTaken
 from webapp.users.models import User
+from webapp.users.shards import claim
 
 log = logging.getLogger(__name__)
+
+
+def ask_for_email(user: User, email: str) -> bool:
+    """Mail a link to another address, which is his once it is followed: True. None, or the same in other capitals, is
+    stored at once: False. Whoever mistypes his address gives nobody his account.
+
+    Raises EmailTaken, InvalidName, Changed, Unavailable.
+    """
+    email = User.objects.normalize_email(email)
+    if not email or (user.email and claim(email) == claim(user.email)):
+        change_email(user, email)
+        return False
+    owner = accounts.store().by_email(email)
+    if owner is not None:
+        raise EmailTaken(f"the e-mail address {email} is taken")
+    subject = f"A new e-mail address for {user.username}"
+    tell(user, email, subject, "users/confirm_mail.txt", link=address_links.link(user, email))
+    return True
 
 
 def change_email(user: User, email: str) -> None:
@@ -38,9 +59,9 @@ def tell_of_password(user: User) -> None:
         tell(user, user.email, f"The password of {user.username} was changed", "users/password_mail.txt")
 
 
-def tell(user: User, address: str, subject: str, template: str) -> None:
+def tell(user: User, address: str, subject: str, template: str, **more) -> None:
     """Send the mail. What it tells of is done: that it cannot be sent is in the log, and nobody's error."""
-    text = render_to_string(template, {"user": user, "site": settings.ENVIRONMENT.public_url})
+    text = render_to_string(template, {"user": user, "site": settings.ENVIRONMENT.public_url, **more})
     try:
         send_mail(subject, text, None, [address])
     except (SMTPException, OSError, ValueError, ImproperlyConfigured) as error:

@@ -5,9 +5,10 @@ from django.conf import settings
 from django.contrib.auth.forms import PasswordChangeForm, PasswordResetForm, SetPasswordMixin, UsernameField
 from django.views.decorators.debug import sensitive_variables
 
+from webapp.limits.rules import NEW_ADDRESS
 from webapp.users import accounts
 from webapp.users.confirmation import confirmed
-from webapp.users.emails import change_email
+from webapp.users.emails import ask_for_email
 from webapp.users.models import User
 from webapp.users.names import EMAIL_TAKEN, NAME_LENGTH, TAKEN, check_free, check_name
 from webapp.users.shards import InvalidName
@@ -27,6 +28,7 @@ class SignUpForm(SetPasswordMixin, forms.Form):
         label="E-mail address",
         max_length=254,
         required=False,
+        widget=forms.EmailInput(attrs={"autocomplete": "email"}),
         help_text="Optional; without one a forgotten password cannot be replaced.",
     )
     password1, password2 = SetPasswordMixin.create_password_fields()
@@ -98,22 +100,28 @@ class ConfirmedForm(forms.Form):
 
 
 class ChangeEmailForm(ConfirmedForm):
-    """Another e-mail address, or none."""
+    """Another e-mail address, to which a link is mailed, or none."""
+
+    sent = False
 
     email = forms.EmailField(
         label="E-mail address",
         max_length=254,
         required=False,
         widget=forms.EmailInput(attrs={"autocomplete": "email"}),
-        help_text="May be empty; without one a forgotten password cannot be replaced.",
+        help_text="A mail will ask there. May be empty; without one a forgotten password cannot be replaced.",
     )
     field_order = ("email", "password")
 
     @sensitive_variables()
     def save(self) -> bool:
-        """Whether it was stored; otherwise what is wrong is said beside the field. Raises Changed, Unavailable."""
+        """Whether it was stored or a link was sent; otherwise what is wrong is said beside the field.
+
+        `sent` says which. Raises Changed, TooManyAttempts, Unavailable.
+        """
         try:
-            change_email(self.request.user, self.cleaned_data["email"])
+            with NEW_ADDRESS.attempt(self.request, self.cleaned_data["email"]):
+                self.sent = ask_for_email(self.request.user, self.cleaned_data["email"])
         except EmailTaken:
             self.add_error("email", EMAIL_TAKEN)
         except InvalidName as error:

@@ -7,7 +7,7 @@ from django.contrib.auth import login, logout
 from django.contrib.auth import views as django_views
 from django.contrib.auth.mixins import LoginRequiredMixin
 from django.db import transaction
-from django.forms import PasswordInput
+from django.forms import Form, PasswordInput
 from django.shortcuts import redirect
 from django.urls import reverse_lazy
 from django.utils.decorators import method_decorator
@@ -20,10 +20,11 @@ from webapp.limits.middleware import later
 from webapp.limits.rules import RESET, SIGN_IN, SIGN_UP
 from webapp.outage import answer_later, note_outage, store_away
 from webapp.sessions.endings import end_worthless
+from webapp.users import address_links
 from webapp.users.deletion import belongings
-from webapp.users.emails import tell_of_password
+from webapp.users.emails import change_email, tell_of_password
 from webapp.users.forms import ChangeEmailForm, ChangePasswordForm, ConfirmedForm, ResetForm, SignUpForm
-from webapp.users.store import Changed
+from webapp.users.store import Changed, EmailTaken
 from webapp.users.tokens import reset_tokens
 
 BACKEND = "webapp.users.backend.SimpleDBBackend"
@@ -155,6 +156,38 @@ class ChangeEmail(LoginRequiredMixin, Patient, FormView):
             saved = False
         if not saved:
             return self.form_invalid(form)
+        if form.sent:
+            messages.success(self.request, f"A mail is on its way to {form.cleaned_data['email']}: follow its link.")
+        else:
+            messages.success(self.request, "Your e-mail address is changed.")
+        return redirect("home")
+
+
+@method_decorator(never_cache, name="dispatch")
+class ConfirmEmail(Patient, FormView):
+    """Makes an address his who asked for it and reads its mail; not before a click, since mail servers follow links."""
+
+    form_class = Form
+    template_name = "users/confirm_email.html"
+
+    def dispatch(self, request, *args, **kwargs):
+        self.asked = address_links.read(kwargs["token"])
+        return super().dispatch(request, *args, **kwargs)
+
+    def get_context_data(self, **context):
+        return super().get_context_data(email=self.asked and self.asked[1], **context)
+
+    def form_valid(self, form):
+        try:
+            if self.asked:
+                change_email(*self.asked)
+        except EmailTaken:
+            self.asked = None
+        except Changed:
+            form.add_error(None, CHANGED)
+            return self.form_invalid(form)
+        if not self.asked:
+            return self.render_to_response(self.get_context_data(form=form))
         messages.success(self.request, "Your e-mail address is changed.")
         return redirect("home")
 
