@@ -102,6 +102,11 @@ def test_a_task_works_from_a_folder_below(ada):
     assert "available" in ada.fab("local db_status", cwd=ROOT / "webapp/users").out
 
 
+def test_a_machine_can_sign_in_to_mysql_8_4_as_well_as_to_its_stand_in(ada):
+    said = ada.inside(ada.machines()[0]["InstanceId"])
+    assert said("find /usr/lib -path '*mariadb3/plugin/caching_sha2_password.so' | wc -l") == "1"
+
+
 def test_sessions_are_on_the_volume_and_outlive_redis(ada, session):
     said = ada.inside(ada.machines()[0]["InstanceId"])
     assert said("findmnt -no TARGET -T /volume/redis/appendonlydir") == "/volume"

@@ -9,6 +9,7 @@ import pytest
 
 from fabfile.engine.secret import Secret
 from fabfile.schema import CA, RUN_SQL, Schema
+from fabfile.stages import SETTINGS
 from tests.web.servers import ROOT
 
 WANT = Schema("test-schema", "test-db", "test-web", "test-mysql", schema="ordered", user="ordered")
@@ -39,10 +40,14 @@ def connect(servers):
 
 
 @pytest.fixture
-def order(servers, connect, tmp_path):
+def root(servers, connect):
+    """A cursor of somebody who may do everything."""
+    return connect(servers.environment["MYSQL_USER"], servers.environment["MYSQL_PASSWORD"]).cursor()
+
+
+@pytest.fixture
+def order(servers, root, tmp_path):
     """Makes the schema with this password for the application's user, as the machine of a stage would."""
-    given = servers.environment
-    root = connect(given["MYSQL_USER"], given["MYSQL_PASSWORD"]).cursor()
     root.execute("CREATE USER %s@'%%' IDENTIFIED BY %s", list(MASTER.values()))
     root.execute(f"GRANT {MAY} ON *.* TO %s@'%%' WITH GRANT OPTION", [MASTER["username"]])
 
@@ -89,3 +94,13 @@ def test_its_user_is_refused_without_tls(connect, order):
     order("first-password")
     with pytest.raises(MySQLdb.OperationalError, match=r"(?i)denied|secure|ssl"):
         connect("ordered", "first-password", ssl=None, ssl_mode="DISABLED")
+
+
+@pytest.mark.parametrize("name", sorted(SETTINGS.keys() - {"time_zone"}))  # RDS alone has tables of time zones
+def test_the_server_takes_what_the_parameter_group_says(root, name):
+    value = SETTINGS[name]
+    root.execute(f"SET GLOBAL {name} = %s", [int(value) if value.isdecimal() else value])
+    root.execute(f"SELECT CAST(@@GLOBAL.{name} AS CHAR)")
+    ((now,),) = root.fetchall()
+    root.execute(f"SET GLOBAL {name} = DEFAULT")
+    assert set({"ON": "1"}.get(now, now).removesuffix(".000000").split(",")) == set(value.split(","))
