@@ -1,6 +1,7 @@
 """Redis, its files on a mounted volume: lose the machine, keep the data."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from fabric import task
 
@@ -28,13 +29,16 @@ appendonly yes
 appendfsync everysec
 no-appendfsync-on-rewrite no
 aof-use-rdb-preamble yes
-# A power cut may end a file in the middle of a write; that one is left out.
+# A power cut may end a file in the middle of a write; that one is left out. hydra-redis-mend sees to the rest.
 aof-load-truncated yes
 
 # Sessions must not vanish to make room: a full Redis refuses writes loudly, and running sessions read on.
 maxmemory {memory}mb
 maxmemory-policy noeviction
 """
+
+ON_MACHINE = Path(__file__).parent / "onmachine"
+MEND = "/usr/local/sbin/hydra-redis-mend"
 
 # What a command on the machine is preceded by, so that redis-cli has the password and no command line shows it.
 PASSWORD = "REDISCLI_AUTH=$(sed -n 's/^requirepass //p' /etc/redis/hydra.conf)"
@@ -46,6 +50,7 @@ RequiresMountsFor={folder}
 AssertPathIsMountPoint={mount}
 
 [Service]
+ExecStartPre={mend} {folder}
 ExecStart=
 ExecStart=/usr/bin/redis-server /etc/redis/hydra.conf
 ReadWritePaths={folder}
@@ -83,13 +88,14 @@ class RedisServer(HostResource):
     def made_with(self, password):
         """Every operation, in the order in which it is made so; `password` may be known only later."""
         text = CONFIGURATION.replace("{folder}", self.folder).replace("{memory}", str(self.memory))
-        unit = UNIT.format(folder=self.folder, mount=self.mount)
+        unit = UNIT.format(folder=self.folder, mount=self.mount, mend=MEND)
         mounted = f"mountpoint -q {self.mount} || {{ echo nothing is mounted at {self.mount}; exit 1; }}"
         return (
             Command(f"see that {self.mount} is mounted", mounted, unless=f"mountpoint -q {self.mount}"),
             Package("redis-server"),
             Directory(self.folder, owner="redis", group="redis", mode=0o750),
             File("/etc/redis/hydra.conf", Template(text, password=password), owner="root", group="redis", mode=0o640),
+            File(MEND, (ON_MACHINE / "mend_aof.py").read_text(), mode=0o755),
             File("/etc/systemd/system/redis-server.service.d/hydra.conf", unit),
             Service(
                 "redis-server",

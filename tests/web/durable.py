@@ -28,7 +28,7 @@ class DurableRedis:
         )
 
     def start(self) -> None:
-        """Start and wait until it has read its files."""
+        """Start and wait until it has read its files; RuntimeError tells why it did not."""
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 ["redis-server", self.folder / "redis.conf"], stdout=log, stderr=log, preexec_fn=die_with_parent
@@ -36,7 +36,7 @@ class DurableRedis:
         client = Redis.from_url(self.url, password=PASSWORD)
         deadline = time.monotonic() + 30
         while not succeeds(client.ping, RedisError):
-            if time.monotonic() > deadline:
+            if time.monotonic() > deadline or self.process.poll() is not None:
                 raise RuntimeError((self.folder / "log").read_text()[-2000:])
             time.sleep(0.02)
         client.close()
