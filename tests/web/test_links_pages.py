@@ -294,4 +294,5 @@ def test_a_chart_shows_a_single_click_among_thousands_and_says_what_it_shows():
     chart = chart_of("Clicks", [("10:00", 1), ("10:01", 0), ("10:02", 5000)])
     assert [bar.height for bar in chart.bars] == [2, 0, 120]
     assert chart.summary == "5,001 clicks from 10:00 to 10:02; the most, 5,000, at 10:02."
+    assert chart_of("Clicks", [("1 Nov", 1)], "on").summary == "1 click from 1 Nov to 1 Nov; the most, 1, on 1 Nov."
     assert chart_of("Clicks", [("10:00", 0)]).summary == "No clicks."

@@ -73,7 +73,7 @@ class Show(Own, TemplateView):
         figures = figures_of(link.pk)
         charts = [
             chart_of("Last hour", [(at.strftime("%H:%M"), clicks) for at, clicks in figures.minutes]),
-            chart_of("Last 30 days", [(f"{day:%-d %b}", clicks) for day, clicks in figures.days]),
+            chart_of("Last 30 days", [(f"{day:%-d %b}", clicks) for day, clicks in figures.days], "on"),
         ]
         return super().get_context_data(link=link, figures=figures, charts=charts, **more)
 
