@@ -13,8 +13,10 @@ from webapp.users.store import Unavailable
 
 RETRY_AFTER = 5  # seconds
 
-# MySQL's client codes for "cannot connect, gone, lost"; the server's for "too many connections" and "shutting down".
-MYSQL_AWAY = {2002, 2003, 2005, 2006, 2013, 2026, 2055, 1040, 1053, 1203, 4031}
+# MySQL's client codes for "cannot connect, gone, lost"; the server's for "too many connections" and "shutting down";
+# for a password that was changed before ours was, and a host that it refuses; and for a server that only reads, in a
+# failover.
+MYSQL_AWAY = {2002, 2003, 2005, 2006, 2013, 2026, 2055, 1040, 1053, 1203, 4031, 1045, 1129, 1130, 1290, 1836}
 
 log = logging.getLogger(__name__)
 

@@ -46,7 +46,7 @@ class RequestMiddleware(Middleware):
     def after(self, request, response):
         response.headers[request_ids.HEADER] = request.id
         note(request, response.status_code)
-        return response
+        return without_body(response) if request.method == "HEAD" else response
 
     def process_view(self, request, view, arguments, named):
         """The address is known now, and which parts of it are secret."""
@@ -66,6 +66,15 @@ def begin(request) -> None:
     for name in (settings.SESSION_COOKIE_NAME, settings.CSRF_COOKIE_NAME):
         traced.hide(request.COOKIES.get(name))
     traced.hide(request.META.get("HTTP_AUTHORIZATION", "").rpartition(" ")[2])
+
+
+def without_body(response):
+    """The response to HEAD. Django leaves its body to the server, and gunicorn warns of each that it has to drop."""
+    if response.streaming:
+        response.streaming_content = ()
+    else:
+        response.content = b""
+    return response
 
 
 def note(request, status: int) -> None:

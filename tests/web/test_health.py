@@ -1,6 +1,7 @@
 """What a load balancer and a browser's defences are told."""
 
 import platform
+import re
 import signal
 import threading
 from pathlib import Path
@@ -8,10 +9,12 @@ from pathlib import Path
 import django
 import pytest
 from django.conf import settings
+from django.db import OperationalError, connection
 
 from tests.web.conftest import Browser
 from webapp.health.middleware import release
 from webapp.health.probes import ASKERS, QUESTIONS
+from webapp.outage import store_away
 
 pytestmark = pytest.mark.django_db
 
@@ -73,6 +76,14 @@ def test_however_many_ask_a_store_that_hangs_they_share_one_question(servers):
     assert ASKERS["simpledb"].ask() is not first
 
 
+def test_a_database_that_takes_our_password_no_more_is_out_of_reach():
+    elsewhere = connection.copy()
+    elsewhere.settings_dict["PASSWORD"] = "the one before"
+    with pytest.raises(OperationalError) as error:
+        elsewhere.ensure_connection()
+    assert store_away(error.value) == "MySQL"
+
+
 def test_the_version_names_the_release_and_to_neighbours_what_it_is_made_of(client):
     told = client.get("/version", headers={"host": "10.0.0.7"}).json()
     assert told == {
@@ -109,7 +120,8 @@ def test_every_page_carries_its_defences(browser, path):
 
 def test_cookies_are_for_https_and_not_for_scripts(browser, new_name, password):
     browser.post("/sign-up/", {"username": new_name(), "password1": password, "password2": password})
-    assert set(browser.cookies) == {"__Host-sessionid", "__Host-csrftoken"}
+    assert {"__Host-sessionid", "__Host-csrftoken"} <= set(browser.cookies)
+    assert all(name.startswith("__Host-") for name in browser.cookies)
     for cookie in browser.cookies.values():
         assert (cookie["secure"], cookie["httponly"], cookie["path"], cookie["domain"]) == (True, True, "/", "")
         assert cookie["samesite"] == "Lax"
@@ -118,7 +130,9 @@ def test_cookies_are_for_https_and_not_for_scripts(browser, new_name, password):
 def test_pages_need_nothing_from_elsewhere_and_nothing_inline(browser):
     page = browser.get("/sign-up/").text
     assert "http://" not in page and "https://" not in page
-    assert "<script" not in page and "<style" not in page and "style=" not in page
+    assert "<style" not in page and "style=" not in page and " on" not in "".join(re.findall("<[^>]*>", page))
+    assert all(tag.startswith('<script src="/static/') for tag in re.findall("<script[^>]*>", page))
+    assert not re.findall("<script[^>]*>[^<]", page)
 
 
 def test_a_page_that_is_not_there_is_said_kindly(browser):

@@ -6,6 +6,7 @@ import logging
 
 import pytest
 from django.contrib.auth.tokens import PasswordResetTokenGenerator
+from django.http import HttpResponse, StreamingHttpResponse
 from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
 
@@ -74,6 +75,13 @@ def test_a_client_of_the_api_is_named_by_its_account_and_its_token_is_in_no_line
 def test_an_id_that_could_do_harm_is_not_taken(browser, given):
     made = browser.get("/", headers={"X-Request-ID": given})["X-Request-ID"]
     assert made != given and request_ids.SANE.fullmatch(made)
+
+
+@pytest.mark.parametrize("response", [HttpResponse("a body"), StreamingHttpResponse(iter(["a ", "body"]))])
+def test_to_head_no_body_is_sent_that_a_server_would_have_to_drop(rf, response):
+    response.headers["Content-Length"] = "6"
+    answer = requests.RequestMiddleware(lambda request: response)(rf.head("/"))
+    assert (b"".join(answer), answer["Content-Length"]) == (b"", "6")
 
 
 def test_two_requests_have_two_ids(browser):
