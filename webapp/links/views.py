@@ -6,9 +6,11 @@ one of a worker's few threads for as long as somebody looks.
 
 from django.contrib import messages
 from django.contrib.auth.mixins import LoginRequiredMixin
+from django.contrib.auth.views import redirect_to_login
 from django.core.paginator import Paginator
 from django.shortcuts import get_object_or_404, redirect
 from django.utils.decorators import method_decorator
+from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
 from django.views.generic import FormView, TemplateView, View
 
@@ -21,6 +23,7 @@ from webapp.links.statistics import figures_of
 from webapp.users.views import Patient
 
 PAGE = 25  # links
+LONGEST_ADDRESS = 4000  # characters of what was typed; more would be an address that servers refuse
 
 
 @method_decorator(never_cache, name="dispatch")
@@ -51,10 +54,20 @@ class Index(Own, TemplateView):
 
 
 class New(Own, Patient, FormView):
-    """Makes a link."""
+    """Makes a link. The address may say what stands in the form at first: `?target=https://...`, for a bookmark say."""
 
     form_class = NewLinkForm
     template_name = "links/new.html"
+
+    def get_initial(self):
+        return {name: self.request.GET[name] for name in self.form_class.base_fields if name in self.request.GET}
+
+    def handle_no_permission(self):
+        """Whoever was signed out while he typed finds it again once he has signed in."""
+        typed = {name: text for name in self.form_class.base_fields if (text := self.request.POST.get(name))}
+        if not typed or len(again := urlencode(typed)) > LONGEST_ADDRESS:
+            return super().handle_no_permission()
+        return redirect_to_login(f"{self.request.path}?{again}")
 
     def form_valid(self, form):
         link = make(self.request.user, **form.cleaned_data)

@@ -22,6 +22,9 @@ MOVING = """() => [...document.querySelectorAll("*")]
     .map(each => getComputedStyle(each))
     .filter(style => style.transitionDuration !== "0s" || style.animationName !== "none")
     .length"""
+PARTLY = (
+    """() => [...document.querySelectorAll(".scroll")].filter(each => each.scrollWidth > each.clientWidth).length"""
+)
 LARGER = "size => document.documentElement.style.fontSize = size"
 
 
@@ -33,6 +36,7 @@ class Seen:
     light: list[str]
     dark: list[str]
     phone: int  # pixels, of 320
+    partly: int  # tables of which a phone shows only a part
     enlarged: int  # pixels, of 640, with letters twice as large
     moving: int  # elements that move although the visitor asked for less motion
     headings: int  # of the first level
@@ -76,7 +80,7 @@ def look(visitor: Visitor) -> Seen:
     dark = findings(page, runOnly=COLOURS)
     page.emulate_media(color_scheme="light")
     page.set_viewport_size(PHONE)
-    phone = page.evaluate(WIDTH)
+    phone, partly = page.evaluate(WIDTH), page.evaluate(PARTLY)
     page.set_viewport_size(HALF)
     page.evaluate(LARGER, "200%")
     enlarged = page.evaluate(WIDTH)
@@ -84,7 +88,7 @@ def look(visitor: Visitor) -> Seen:
     page.set_viewport_size(DESK)
     landmarks = [page.get_by_role(role).count() for role in ("banner", "main", "contentinfo")]
     headings = page.get_by_role("heading", level=1).count()
-    return Seen(page.title(), light, dark, phone, enlarged, moving, headings, landmarks)
+    return Seen(page.title(), light, dark, phone, partly, enlarged, moving, headings, landmarks)
 
 
 def findings(page: Page, **options) -> list[str]:

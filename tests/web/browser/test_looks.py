@@ -52,6 +52,10 @@ def test_no_page_is_wider_than_a_phone(survey):
     assert told(survey, lambda seen: seen.phone > 320 and seen.phone) == {}
 
 
+def test_a_phone_shows_each_table_whole(survey):
+    assert told(survey, lambda seen: seen.partly) == {}
+
+
 def test_text_may_be_twice_as_large(survey):
     assert told(survey, lambda seen: seen.enlarged > 640 and seen.enlarged) == {}
 

@@ -143,3 +143,23 @@ def test_all_of_it_works_without_a_script(visit, new_name, password):
     with page.expect_navigation():
         page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("One application, three stores")
+
+
+def test_what_was_typed_into_a_form_outlives_the_session(visitor, new_name, password):
+    name, page = new_name(), visitor.page
+    visitor.sign_up(name, password)
+    page.goto("/links/new/")
+    visitor.context.clear_cookies(name="__Host-sessionid")
+    visitor.fill_in("Make the link", target="https://example.org/?q=a+long%20address&ü=1")
+    expect(page.get_by_role("main")).to_contain_text("You are not signed in, or no longer.")
+    visitor.fill_in("Sign in", username=name, password=password)
+    expect(page.get_by_label("Long address")).to_have_value("https://example.org/?q=a+long%20address&ü=1")
+
+
+def test_browsers_and_phones_know_what_belongs_into_a_field(visitor):
+    visitor.page.goto("/sign-up/")
+    for name, kept in {"username": "username", "email": "email", "password1": "new-password"}.items():
+        expect(visitor.page.locator(f"[name={name}]")).to_have_attribute("autocomplete", kept)
+    expect(visitor.page.locator("[name=username]")).to_have_attribute("autocapitalize", "none")
+    visitor.page.goto("/sign-in/")
+    expect(visitor.page.locator("[name=password]")).to_have_attribute("autocomplete", "current-password")
