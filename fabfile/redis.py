@@ -43,14 +43,16 @@ MEND = "/usr/local/sbin/hydra-redis-mend"
 # What a command on the machine is preceded by, so that redis-cli has the password and no command line shows it.
 PASSWORD = "REDISCLI_AUTH=$(sed -n 's/^requirepass //p' /etc/redis/hydra.conf)"
 
-# Debian's unit may write to /var/lib/redis only; and without its mount Redis would start with an empty folder.
+# Debian's unit may write to /var/lib/redis only, and run nothing but Redis; without its mount Redis would start with an
+# empty folder. The minus: files that cannot be mended are for Redis to judge.
 UNIT = """\
 [Unit]
 RequiresMountsFor={folder}
 AssertPathIsMountPoint={mount}
 
 [Service]
-ExecStartPre={mend} {folder}
+ExecPaths={mend} /usr/bin/python3 /usr/bin/redis-check-aof
+ExecStartPre=-{mend} {folder}
 ExecStart=
 ExecStart=/usr/bin/redis-server /etc/redis/hydra.conf
 ReadWritePaths={folder}
@@ -93,6 +95,7 @@ class RedisServer(HostResource):
         return (
             Command(f"see that {self.mount} is mounted", mounted, unless=f"mountpoint -q {self.mount}"),
             Package("redis-server"),
+            Package("python3"),
             Directory(self.folder, owner="redis", group="redis", mode=0o750),
             File("/etc/redis/hydra.conf", Template(text, password=password), owner="root", group="redis", mode=0o640),
             File(MEND, (ON_MACHINE / "mend_aof.py").read_text(), mode=0o755),

@@ -31,6 +31,14 @@ def cut(place, machine, path="/volume"):
     return moment
 
 
+def tear(said, path="/volume"):
+    """Bring another file to the volume: with it goes the new length of what Redis appends to, but not what is in it.
+
+    A power cut just then leaves zeros at the end of Redis's file. `said` is Person.inside.
+    """
+    said(f"dd if=/dev/zero of={path}/another bs=1 count=1 conv=fsync status=none")
+
+
 def end_the_minute(said):
     """Do to the open batch of clicks what the clock does, and bring all into MySQL; `said` is Person.inside."""
     said(f"{redis.PASSWORD} redis-cli --no-auth-warning del clicks:open")

@@ -122,6 +122,7 @@ def test_a_machine_whose_power_fails_is_brought_back_with_its_data(ada, session)
     with Clicks(f"{url}/l/{slug}", rate=50) as clicks:
         until(lambda: len(clicks.answered) > 50)
         clicks.wait(3)
+        power.tear(ada.inside(machine))
         failed = power.cut(ada.place, machine)
     for row in json.loads(ada.fab("local cloud.status --json").out)["machines"]:
         if row["backing"]["pid"]:
