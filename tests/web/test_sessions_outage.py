@@ -233,7 +233,8 @@ def test_a_thread_for_which_no_connection_comes_free_is_told_so(stored):
     assert SessionStore(stored.session_key)["fruit"] == "apple"
 
 
-def test_who_waited_for_a_connection_while_redis_began_to_hang_waits_for_no_answer_too(stored):
+def test_who_waited_for_a_connection_while_redis_began_to_hang_waits_for_no_answer_too(stored, monkeypatch):
+    monkeypatch.setattr("webapp.sessions.connection.TIMEOUT", PATIENCE)  # a busy machine shall not end the waiting
     taken = [door().pool.get_connection() for _ in range(LIMIT)]
     with ThreadPoolExecutor(1) as visitor:
         page = visitor.submit(SessionStore(stored.session_key).load)

@@ -11,7 +11,9 @@ from webapp.sessions.connection import connection
 from webapp.sessions.form import LARGEST, decode, encode, merge
 from webapp.sessions.store import SessionStore
 
-quick = settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+# A busy machine is no error, and the fixture that empties Redis need not do so for each example.
+excused = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+quick = settings(deadline=None, max_examples=150, suppress_health_check=excused)
 
 scalars = some.none() | some.sampled_from(
     [0, 1, 2, 1.0, 0.0, -0.0, True, False, "", "1", "é\ud800", math.nan, math.inf, 10**30]
