@@ -134,6 +134,20 @@ def test_what_is_changed_counts_with_the_next_click_and_what_is_not_sent_stays(a
     assert Browser().get(f"/l/{slug}").status_code == 410
 
 
+def test_clients_that_change_different_things_at_once_undo_nothing_of_each_other(app, slug, monkeypatch):
+    change = Link.change
+
+    def other_is_quicker(link, **fields):
+        monkeypatch.setattr(Link, "change", change)
+        assert app("patch", f"/links/{slug}", {"disabled": True}).status_code == 200
+        change(link, **fields)
+
+    monkeypatch.setattr(Link, "change", other_is_quicker)
+    app("patch", f"/links/{slug}", {"ends": "2099-01-01T00:00:00Z"})
+    told = app("get", f"/links/{slug}").json()
+    assert (told["ends"], told["disabled"]) == ("2099-01-01T00:00:00Z", True)
+
+
 @pytest.mark.parametrize(
     ("body", "pointer"),
     [

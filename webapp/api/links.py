@@ -130,9 +130,10 @@ def show_statistics(request, slug: str):
 @router.patch("/links/{slug}", response=LinkOut, openapi_extra=problems("no-token", "not-found", "invalid"))
 def change_link(request, slug: str, body: LinkChange):
     """Another end, or switch it off or on. What is not sent stays; the next click goes by what is sent."""
-    link = one(request, slug)
-    before = {"ends": link.ends, "disabled": link.disabled}
-    link.change(**checked(ChangeLinkForm, before | body.model_dump(exclude_unset=True)))
+    link, sent = one(request, slug), body.model_dump(exclude_unset=True)
+    fields = checked(ChangeLinkForm, {"ends": link.ends, "disabled": link.disabled, **sent})
+    if sent:  # and nothing else: another client may be changing the rest
+        link.change(**{name: fields[name] for name in sent})
     return told(link)
 
 
