@@ -30,7 +30,8 @@ WORDS = {
 RETRY_AFTER = 5  # seconds, as the application's own 503
 
 # What webapp/urls.py calls a token opens an account. nginx's errors show whole addresses, and cannot be told otherwise.
-SECRET_PATHS = "/password/new/"
+SECRET_PATHS = ("/password/new/", "/account/email/new/")
+SECRET = f"(?:{'|'.join(SECRET_PATHS)})"
 
 GIVEN = """\
 # Written by hydra; changes here are overwritten.
@@ -163,7 +164,7 @@ def site(source, tls=False):
     """The whole site; with `tls` http leads to https. `source` is the checkout whose style the pages have."""
     given = put(
         GIVEN,
-        secret=SECRET_PATHS,
+        secret=SECRET,
         headings=lines(f'    {status} "{heading}";' for status, (heading, _) in WORDS.items()),
         words=lines(f'    {status} "{words}";' for status, (_, words) in WORDS.items()),
         retry=str(RETRY_AFTER),
@@ -181,7 +182,7 @@ def server(source, listen, locations):
         errors=lines(f"error_page {status} /_answers/$hydra_answer;" for status in WORDS).replace("\n", "\n    "),
         answers=ANSWERS,
         policy=policy(style(source)),
-        locations=PROXY + put(locations, secret=SECRET_PATHS),
+        locations=PROXY + put(locations, secret=SECRET),
     )
 
 

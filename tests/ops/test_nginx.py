@@ -294,6 +294,8 @@ def test_no_log_has_what_opens_an_account(site):
         assert site.line("reset-answered")["path"] == "/password/new/[hidden]/"
         site.ask("/links/?q=secret", came_from, "X-Request-ID: links-answered")
         assert site.line("links-answered")["path"] == "/links/"
+        site.ask(f"/account/email/new/{TOKEN}/", "X-Request-ID: address-answered")
+        assert site.line("address-answered")["path"] == "/account/email/new/[hidden]/"
         assert site.ask("/password/new/").status == 200
     site.ask(path, "X-Request-ID: reset-not-answered")  # which is an error
     site.ask(path, "X-Request-ID: reset-too-large", method="POST", body="a" * 1_100_000)
