@@ -8,6 +8,7 @@ import hiredis
 import pytest
 from django.contrib.auth import SESSION_KEY
 from django.http import HttpResponse
+from redis.exceptions import ReadOnlyError
 
 from webapp.sessions.connection import SessionsUnavailable, connection, door, forget
 from webapp.sessions.middleware import SessionMiddleware
@@ -157,6 +158,19 @@ def test_after_a_failover_a_replica_is_read_is_no_place_to_write_and_is_left(sto
     assert (len(ours), ours & numbers()) == (3, set())
     assert SessionMiddleware(write)(request_of(stored.session_key)).status_code == 200
     assert SessionStore(stored.session_key)["fruit"] == "pear"
+
+
+def test_so_does_the_client_for_all_else():
+    forget()
+    number = connection().client_id()
+    replica(True)
+    try:
+        with pytest.raises(ReadOnlyError):
+            connection().set("fruit", "apple")
+    finally:
+        replica(False)
+    assert connection().set("fruit", "apple")
+    assert connection().client_id() != number
 
 
 def test_so_do_coroutines(stored, request_of):

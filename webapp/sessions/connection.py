@@ -184,7 +184,8 @@ def patience() -> dict:
         "protocol": 2,
         "socket_connect_timeout": TIMEOUT,
         "socket_timeout": TIMEOUT,
-        "retry": Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
+        # One that has become a replica has done nothing: connect anew and give the command again.
+        "retry": Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError, ReadOnlyError)),
     }
 
 
