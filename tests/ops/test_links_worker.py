@@ -46,6 +46,14 @@ def test_the_worker_is_told_what_the_application_is_told_and_may_no_more(operati
     assert "{" not in worker
 
 
+def test_systemd_never_gives_up_starting_either(operations):
+    for path in (UNIT, UNIT.replace("links", "web")):
+        assert settings(unit(operations, path), "Restart", "StartLimitIntervalSec") == [
+            "Restart=always",
+            "StartLimitIntervalSec=0",
+        ]
+
+
 def test_it_runs_a_command_that_is_there(operations):
     command = re.search(r"ExecStart=\S+/python (\S+) (\S+) --every 60$", unit(operations, UNIT), re.M)
     assert (ROOT / command[1]).exists()
