@@ -38,7 +38,8 @@ def connect(region: str, timeout: float = TIMEOUT, connections: int = 16):
         retries={"total_max_attempts": 1},
         user_agent="Hydra",  # botocore's own is put together anew for each request, at a tenth of its cost
     )
-    return boto3.client("sdb", region_name=region, config=config)
+    # A session of its own: boto3's default one is not for threads, and a worker may get its first requests at once.
+    return boto3.Session().client("sdb", region_name=region, config=config)
 
 
 @dataclass(frozen=True)
