@@ -156,7 +156,8 @@ class Servers:
 
     def start_mariadb(self) -> None:
         """MariaDB with TLS, an empty database and a user who may make the test database."""
-        data, small = self.folder / "mariadb", (*SMALL, "--innodb-log-file-size=8M")
+        # A server that starts removes whatever others keep beside it under /tmp.
+        data, small = self.folder / "mariadb", (*SMALL, "--innodb-log-file-size=8M", f"--tmpdir={self.folder}")
         self.finish("mariadb-install-db", "--no-defaults", f"--datadir={data}", "--skip-test-db", *AS_ROOT, *small)
         self.run("mariadb", "mariadbd", "--no-defaults", *small, *self.database_options("mariadb", data))
         self.wait("mariadb", lambda: greets(self.mariadb.number))
@@ -164,7 +165,8 @@ class Servers:
     def start_mysql84(self) -> None:
         """The same with MySQL 8.4, which stays as it comes but for its size. Raises Missing where it cannot be had."""
         data = self.folder / "mysql84"
-        small = (*SMALL, "--innodb-redo-log-capacity=32M", "--performance-schema=OFF", "--disable-log-bin")
+        slim = ("--innodb-redo-log-capacity=32M", "--performance-schema=OFF", "--disable-log-bin")
+        small = (*SMALL, *slim, f"--tmpdir={self.folder}")
         server = [*mysql84.command(mysql84.unpacked()), *small]
         self.finish(*server, "--initialize-insecure", f"--datadir={data}", *AS_ROOT)
         self.run("mysql84", *server, "--mysqlx=OFF", *self.database_options("mysql84", data))
