@@ -11,8 +11,8 @@ from tests.web.browser.visitor import Visitor, chromium
 from tests.web.servers import ROOT, Servers
 
 FOLDER = ROOT / "docs" / "screenshots"
-DESK = {"width": 1080, "height": 660}
-TALL = {"width": 1080, "height": 904}
+DESK = {"width": 1080, "height": 720}
+TALL = {"width": 1080, "height": 858}
 PHONE = {"width": 360, "height": 680}
 PASSWORD = "correct horse battery"
 
