@@ -71,10 +71,16 @@ def begin(request) -> None:
 def without_body(response):
     """The response to HEAD. Django leaves its body to the server, and gunicorn warns of each that it has to drop."""
     if response.streaming:
-        response.streaming_content = ()
+        response.streaming_content = nothing() if response.is_async else ()
     else:
         response.content = b""
     return response
+
+
+async def nothing():
+    """A stream for an event loop, with nothing in it."""
+    for part in ():
+        yield part
 
 
 def note(request, status: int) -> None:

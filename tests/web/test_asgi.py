@@ -171,6 +171,7 @@ def test_links_lead_on_while_redis_is_away_and_the_clicks_wait_in_mysql(site, se
 
 
 def test_a_download_is_sent_while_it_is_read(site, visitor, link):
+    assert visitor.head(f"{site.url}/links/links.csv", timeout=PATIENCE).status_code == 200
     page = visitor.get(f"{site.url}/links/links.csv", timeout=PATIENCE)
     assert page.headers["Transfer-Encoding"] == "chunked"
     assert [row[1] for row in csv.reader(page.text.splitlines())] == ["target", TARGET]
