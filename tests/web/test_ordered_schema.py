@@ -1,8 +1,6 @@
 """The schema as `fab … rds.create` makes it on the server of a stage: the same statements, by the same client."""
 
-import os
 import subprocess
-import sys
 
 import MySQLdb
 import pytest
@@ -10,7 +8,7 @@ import pytest
 from fabfile.engine.secret import Secret
 from fabfile.schema import CA, RUN_SQL, Schema
 from fabfile.stages import SETTINGS
-from tests.web.servers import ROOT
+from tests.web.management import run_commands
 
 WANT = Schema("test-schema", "test-db", "test-web", "test-mysql", schema="ordered", user="ordered")
 # What RDS may choose for its master user: any printable character but / ' " @ and the blank.
@@ -65,10 +63,9 @@ def order(servers, root, tmp_path):
 
 def test_its_user_can_migrate_it_and_do_nothing_else(servers, connect, order):
     order("first-password")
-    environment = servers.environment | servers.aws | {"PATH": os.environ["PATH"]}
-    environment |= {"MYSQL_DATABASE": "ordered", "MYSQL_USER": "ordered", "MYSQL_PASSWORD": "first-password"}
-    for words in (["migrate", "-v0"], ["migrate", "links", "zero", "-v0"], ["check", "--database", "default"]):
-        subprocess.run([sys.executable, ROOT / "webapp/manage.py", *words], env=environment, check=True, timeout=120)
+    ours = {"MYSQL_DATABASE": "ordered", "MYSQL_USER": "ordered", "MYSQL_PASSWORD": "first-password"}
+    back_and_forth = [["migrate", "-v0"], ["migrate", "links", "zero", "-v0"], ["migrate", "-v0"]]
+    run_commands(servers, *back_and_forth, ["check", "--database", "default"], **ours)
     cursor = connect("ordered", "first-password").cursor()
     cursor.execute("SHOW DATABASES")
     assert {name for (name,) in cursor.fetchall()} - {"performance_schema"} == {"information_schema", "ordered"}
