@@ -73,10 +73,21 @@ class Server:
         return found
 
 
+FOLDER = 'it\'s "Zoë" #1 \\'  # as only people would call it
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory):
+    """One that runs, for tests that leave it running."""
+    one = Server(tmp_path_factory.mktemp("running") / FOLDER).up()
+    yield one
+    one.end(signal.SIGTERM)
+
+
 @pytest.fixture
 def server(tmp_path):
-    """A data folder, with a name that only people would give; what runs on it ends with the test."""
-    one = Server(tmp_path / 'it\'s "Zoë" #1 \\')
+    """A data folder; what runs on it ends with the test."""
+    one = Server(tmp_path / FOLDER)
     yield one
     if one.process and one.process.poll() is None:
         one.end(signal.SIGTERM)
@@ -113,34 +124,33 @@ def test_killed_while_it_begins_it_leaves_nothing_running_and_begins_again(serve
     assert requests.get(f"{server.up().url}/readyz", timeout=20).json()["ready"]
 
 
-def test_it_has_its_static_files_starts_anew_after_a_change_and_knows_djangos_commands(server):
-    page = requests.get(f"{server.up().url}/sign-in/", timeout=20).text
+def test_it_has_its_static_files_starts_anew_after_a_change_and_knows_djangos_commands(running):
+    page = requests.get(f"{running.url}/sign-in/", timeout=20).text
     sheet = re.search(r'href="(/static/style\.css)"', page)[1]
-    assert requests.get(server.url + sheet, timeout=20).headers["Content-Type"].startswith("text/css")
-    lost = requests.get(f"{server.url}/no-such-page", timeout=20)
+    assert requests.get(running.url + sheet, timeout=20).headers["Content-Type"].startswith("text/css")
+    lost = requests.get(f"{running.url}/no-such-page", timeout=20)
     assert "Using the URLconf" in lost.text
     assert "'unsafe-inline'" in lost.headers["Content-Security-Policy"], "Django's own page has its style in it"
     os.utime(ROOT / "webapp/request_ids.py")
-    server.until(r"request_ids\.py modified")
-    assert requests.get(f"{server.url}/readyz", timeout=20).json()["ready"]
+    running.until(r"request_ids\.py modified")
+    assert requests.get(f"{running.url}/readyz", timeout=20).json()["ready"]
 
-    words = ["script/server", "--data", server.data, "manage", "createaccount", "eve", "--superuser"]
+    words = ["script/server", "--data", running.data, "manage", "createaccount", "eve", "--superuser"]
     done = subprocess.run(words, cwd=ROOT, input="correct horse battery\n", capture_output=True, text=True, check=False)
     assert done.stdout == "The account eve is made.\n", done.stderr
-    assert "eve" in sign_in(server, "eve", "correct horse battery").text
+    assert "eve" in sign_in(running, "eve", "correct horse battery").text
 
 
-def test_what_is_in_the_way_is_one_sentence(server, tmp_path):
-    server.up()
-    port = server.url.rpartition(":")[2]
+def test_what_is_in_the_way_is_one_sentence(running, tmp_path):
+    port = running.url.rpartition(":")[2]
     second = Server(tmp_path / "second").begin("--port", port)
     said, _ = second.process.communicate(timeout=LONGEST)
     assert re.fullmatch(rf"Port {port} is in use by .*\(pid \d+\): .* `script/server --port \d+` say\.\n", said)
     assert second.process.returncode == 1
     assert not second.data.exists()
-    third = Server(server.data).begin()
+    third = Server(running.data).begin()
     said, _ = third.process.communicate(timeout=LONGEST)
-    assert re.fullmatch(rf"script/server runs already on .*\(pid {server.process.pid}\): .*\n", said)
+    assert re.fullmatch(rf"script/server runs already on .*\(pid {running.process.pid}\): .*\n", said)
     assert third.process.returncode == 1
 
 
@@ -195,15 +205,14 @@ def test_whoever_is_not_root_may_run_it(tmp_path):
         subprocess.run(["rm", "-rf", folder], check=True)
 
 
-def test_no_secret_is_on_a_command_line_or_readable_by_others(server):
-    server.up()
-    secrets = [path.read_bytes() for path in (server.data / "credentials").iterdir()]
+def test_no_secret_is_on_a_command_line_or_readable_by_others(running):
+    secrets = [path.read_bytes() for path in (running.data / "credentials").iterdir()]
     assert len(secrets) == 3
     told = b"".join(
-        Path(f"/proc/{pid}/{file}").read_bytes() for pid, _ in server.left() for file in ("cmdline", "environ")
+        Path(f"/proc/{pid}/{file}").read_bytes() for pid, _ in running.left() for file in ("cmdline", "environ")
     )
     assert not [secret for secret in secrets if secret in told]
-    assert server.data.stat().st_mode & 0o077 == 0
+    assert running.data.stat().st_mode & 0o077 == 0
 
 
 def test_a_port_that_is_none_is_refused(server):
