@@ -113,8 +113,8 @@ def divide(endpoint: Endpoint, target: int, until: str | None = None, share: flo
 
 
 def test_users_are_moved_from_16_to_64_shards_while_they_sign_in_and_the_mover_is_killed(endpoint):
-    """4,000 users, 8 clients, five kills: no sign-in fails, nobody is lost or there twice."""
-    users = 4_000
+    """20,000 users, 8 clients, five kills: no sign-in fails, nobody is lost or there twice."""
+    users = 20_000
     at = endpoint(users, 16)
     part = users // CLIENTS
     clients = [at.run("customer", number, number * part, (number + 1) * part) for number in range(CLIENTS)]
