@@ -36,14 +36,56 @@ class Mail:
     tls: bool = False
 
 
-class Environment(BaseSettings):
-    """Each field is an environment variable of the same name in capitals; `environment.example` describes them all.
+class Part(BaseSettings):
+    """Fields that belong together: each is an environment variable of the same name in capitals.
 
     A secret may instead be a file of that name in $CREDENTIALS_DIRECTORY, where systemd puts a unit's credentials.
     A variable wins over a file; an empty variable counts as missing.
     """
 
     model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True)
+
+    @classmethod
+    def found(cls, **given) -> Self:
+        """What this process is told; what is `given` wins. Raises pydantic's ValidationError."""
+        credentials = os.environ.get("CREDENTIALS_DIRECTORY")
+        return cls(_secrets_dir=credentials if credentials and Path(credentials).is_dir() else None, **given)
+
+
+class RedisPart(Part):
+    """How Redis is reached."""
+
+    redis_url: str
+    redis_password: SecretStr = SecretStr("")
+
+    @field_validator("redis_url")
+    @classmethod
+    def _no_password_inside(cls, value: str) -> str:
+        url = urlsplit(value)
+        sane = has_sane_port(url) and re.fullmatch(r"/?\d*", url.path)
+        if url.scheme not in ("redis", "rediss") or not url.hostname or not sane:
+            raise ValueError("write it as redis://HOST:6379/0, or rediss:// for TLS")
+        if url.password:
+            raise ValueError("leave the password out: it belongs into REDIS_PASSWORD")
+        return value
+
+
+class AccountsPart(Part):
+    """Where the accounts are."""
+
+    aws_region: str = Field(pattern=r"^[a-z0-9-]+$")
+    user_domains: str = Field(pattern=r"^[a-zA-Z0-9_.-]{1,252}$")
+    user_shards: int = Field(16, ge=1, le=256)
+
+
+class ProxiesPart(Part):
+    """What stands before us."""
+
+    trusted_proxies: int = Field(0, ge=0, le=8)
+
+
+class Environment(RedisPart, AccountsPart, ProxiesPart):
+    """All of it; `environment.example` describes each. Another project that uses our sessions needs a part alone."""
 
     secret_key: SecretStr = Field(min_length=50)
     secret_key_fallbacks: Secrets = ()
@@ -60,19 +102,14 @@ class Environment(BaseSettings):
     mysql_ca: FilePath
     mysql_max_age: int = Field(60, ge=0, le=3600)  # seconds
 
-    redis_url: str
-    redis_password: SecretStr
+    redis_password: SecretStr  # here it is no choice
 
-    aws_region: str = Field(pattern=r"^[a-z0-9-]+$")
-    user_domains: str = Field(pattern=r"^[a-zA-Z0-9_.-]{1,252}$")
-    user_shards: int = Field(16, ge=1, le=256)
     exact_names: bool = True
 
     email_url: str = "console:"
     email_password: SecretStr = SecretStr("")
     email_from: str = Field("", pattern=r"^([^\r\n]+@[^\r\n]+)?$")
 
-    trusted_proxies: int = Field(0, ge=0, le=8)
     bind: str = "127.0.0.1:8000"
     workers: int = Field(2, ge=1, le=64)
 
@@ -99,17 +136,6 @@ class Environment(BaseSettings):
             raise ValueError("there is no certificate in this file") from None
         except OSError as error:
             raise ValueError(f"the file cannot be read: {error.strerror}") from None
-        return value
-
-    @field_validator("redis_url")
-    @classmethod
-    def _no_password_inside(cls, value: str) -> str:
-        url = urlsplit(value)
-        sane = has_sane_port(url) and re.fullmatch(r"/?\d*", url.path)
-        if url.scheme not in ("redis", "rediss") or not url.hostname or not sane:
-            raise ValueError("write it as redis://HOST:6379/0, or rediss:// for TLS")
-        if url.password:
-            raise ValueError("leave the password out: it belongs into REDIS_PASSWORD")
         return value
 
     @field_validator("email_url")
@@ -167,11 +193,10 @@ class Environment(BaseSettings):
     @classmethod
     def read(cls) -> Self:
         """The environment of this process; ends the process with one message naming all that is wrong with it."""
-        credentials = os.environ.get("CREDENTIALS_DIRECTORY")
         try:
-            return cls(_secrets_dir=credentials if credentials and Path(credentials).is_dir() else None)
+            return cls.found()
         except ValidationError as error:
-            sys.exit(_explain(error, credentials))
+            sys.exit(explain(error, "The application cannot start; its environment needs:"))
 
 
 def has_sane_port(url: SplitResult) -> bool:
@@ -182,13 +207,14 @@ def has_sane_port(url: SplitResult) -> bool:
         return False
 
 
-def _explain(error: ValidationError, credentials: str | None) -> str:
+def explain(error: ValidationError, opening: str) -> str:
     """One line for each name that is missing or wrong, never with its value."""
-    lines = ["The application cannot start; its environment needs:"]
+    lines = [opening]
     for problem in error.errors(include_input=False, include_url=False):
         name = "_".join(str(part) for part in problem["loc"][:1]).upper()
         words = WORDS.get(problem["type"]) or problem["msg"].removeprefix("Value error, ")
         lines.append(f"  {name}: {words}" if name else f"  {words}")
+    credentials = os.environ.get("CREDENTIALS_DIRECTORY")
     if credentials and not Path(credentials).is_dir():
         lines.append(f"  CREDENTIALS_DIRECTORY: there is no folder {credentials}")
     lines.append(f"{Path(__file__).with_name('environment.example')} describes every name.")

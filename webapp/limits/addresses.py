@@ -2,7 +2,8 @@
 
 import ipaddress
 
-from django.conf import settings
+from webapp.environment import ProxiesPart
+from webapp.parts import part
 
 UNKNOWN = "unknown"  # all whose address cannot be told are counted together
 
@@ -13,7 +14,7 @@ def client_address(request) -> str:
     Each proxy in front of us adds to X-Forwarded-For whom it was asked by. TRUSTED_PROXIES says how many of them are
     ours; what stands further left was written by who knows whom.
     """
-    proxies = settings.ENVIRONMENT.trusted_proxies
+    proxies = part(ProxiesPart).trusted_proxies
     if not proxies:
         return counted_as(request.META.get("REMOTE_ADDR", ""))
     told = [each.strip() for each in request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")]

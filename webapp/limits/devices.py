@@ -19,7 +19,7 @@ def remember(response, digest: str) -> None:
         secrets.token_hex(16),
         salt=SALT,
         max_age=AGE,
-        secure=settings.ENVIRONMENT.https,
+        secure=settings.SESSION_COOKIE_SECURE,
         httponly=True,
         samesite="Lax",
     )
@@ -32,4 +32,4 @@ def device(request, digest: str) -> str:
 
 def cookie(digest: str) -> str:
     """One for each name, which cannot be read from it. Django signs a cookie together with what it is called."""
-    return f"{'__Host-' if settings.ENVIRONMENT.https else ''}known-{digest[:16]}"
+    return f"{'__Host-' if settings.SESSION_COOKIE_SECURE else ''}known-{digest[:16]}"

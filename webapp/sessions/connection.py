@@ -5,7 +5,6 @@ import os
 import threading
 import time
 
-from django.conf import settings
 from hiredis import pack_command
 from redis import BlockingConnectionPool, ConnectionPool, Redis
 from redis.backoff import NoBackoff
@@ -14,7 +13,9 @@ from redis.exceptions import MaxConnectionsError, NoScriptError, ReadOnlyError, 
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
+from webapp.environment import RedisPart
 from webapp.metrics import measured
+from webapp.parts import part
 from webapp.sessions.scripts import in_full
 from webapp.store_calls import MeasuredRedis
 
@@ -170,7 +171,7 @@ def refusal(error: Exception) -> SessionsUnavailable:
 
 def address() -> dict:
     """How Redis is reached, in the words of redis-py: the URL, and all that it does not say."""
-    environment = settings.ENVIRONMENT
+    environment = part(RedisPart)
     return {
         "url": environment.redis_url,
         "password": environment.redis_password.get_secret_value(),

@@ -1,4 +1,4 @@
-"""The session engine: one Redis string for each session (SESSION_ENGINE points here).
+"""The session engine: one Redis string for each session (SESSION_ENGINE points here). It must be told of Redis alone.
 
 Loading is one GET. Saving is one script that writes only over the version that was loaded; when another request was
 first, the newer session comes back, what this one changed is put into it key by key, and it tries again. A session that

@@ -7,6 +7,8 @@ from django.conf import settings
 from django.contrib.auth.hashers import make_password, verify_password
 from django.views.decorators.debug import sensitive_variables
 
+from webapp.environment import AccountsPart
+from webapp.parts import part
 from webapp.store_calls import measure_simpledb
 from webapp.users.account import Account
 from webapp.users.shards import InvalidName
@@ -18,7 +20,7 @@ log = logging.getLogger(__name__)
 @functools.cache
 def store() -> AccountStore:
     """The accounts of the stage that the environment names; threads may share it."""
-    environment = settings.ENVIRONMENT
+    environment = part(AccountsPart)
     client = measure_simpledb(connect(environment.aws_region))
     return AccountStore(client, environment.user_domains, environment.user_shards)
 
