@@ -28,6 +28,9 @@ from tests.web.engines import ENGINES, ON_BOTH, make_test_database, moved_to  # 
 from tests.web.hashers import CountingHasher  # noqa: E402
 from tests.web.linked import fresh_links, link, no_redis, owner  # noqa: E402, F401 - fixtures
 from tests.web.mysql84 import Missing  # noqa: E402
+from webapp.limits import rules  # noqa: E402
+from webapp.links.following import MISSES  # noqa: E402
+from webapp.links.making import MAKING  # noqa: E402
 from webapp.sessions.connection import connection as redis_connection  # noqa: E402
 from webapp.users import accounts  # noqa: E402
 
@@ -100,6 +103,13 @@ def hasher(settings):
     settings.PASSWORD_HASHERS = ["tests.web.hashers.CountingHasher", *settings.PASSWORD_HASHERS[1:]]
     CountingHasher.runs.clear()
     return CountingHasher
+
+
+@pytest.fixture
+def still(monkeypatch):
+    """Time stands still for all that is limited: a slow machine forgets nothing that was tried, and waits no less."""
+    for rule in (rules.SIGN_IN, rules.CONFIRM, rules.SIGN_UP, rules.RESET, rules.NEW_ADDRESS, MAKING, MISSES):
+        monkeypatch.setitem(vars(rule), "clock", lambda: 1_700_000_000_000)  # vars, for a rule is frozen
 
 
 @pytest.fixture

@@ -128,6 +128,7 @@ def test_every_refusal_to_sign_in_is_the_same(name, new_name):
     assert kind(answers[0]) == "wrong-credentials"
 
 
+@pytest.mark.usefixtures("still")
 def test_tries_are_counted_together_with_those_on_the_page(name, hasher):
     for _ in range(5):
         Browser().post("/sign-in/", {"username": name, "password": "wrong"})
@@ -281,6 +282,7 @@ def test_another_address_asks_for_the_password_and_must_be_free(app, name, new_n
     assert change("").json()["email"] == accounts.find(name).email == ""
 
 
+@pytest.mark.usefixtures("still")
 def test_the_password_cannot_be_guessed_with_a_stolen_token(app, hasher):
     for _ in range(5):
         assert app("post", "/account/deletion", {"password": "wrong"}).status_code == 403

@@ -203,6 +203,7 @@ def test_an_account_is_not_deleted_half_when_simpledb_is_away(owner, name, gate)
     assert owner.get("/").context["user"].is_authenticated
 
 
+@pytest.mark.usefixtures("still")
 def test_tries_at_the_password_are_counted(owner, name):
     for _ in range(5):
         owner.post("/account/delete/", {"password": "wrong"})

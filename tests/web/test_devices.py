@@ -8,7 +8,7 @@ from webapp.limits.rules import digest, folded
 from webapp.sessions.connection import connection
 from webapp.users.models import User
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("still")]
 SECRET = "correct horse battery"
 AWAY, FAR = "203.0.113.9", "203.0.113.10"
 

@@ -160,6 +160,7 @@ def test_a_link_that_meets_an_outage_counts_afterwards(owner, user, address, gat
     assert confirm(Browser()).url == "/"
 
 
+@pytest.mark.usefixtures("still")
 def test_nobody_is_flooded_with_mails_by_asking_for_his_address(owner, address, mailoutbox):
     victim = address()
     answers = [change(owner, victim).status_code for _ in range(4)]

@@ -9,11 +9,14 @@ import pytest
 from django.contrib.auth import aauthenticate
 from django.db import OperationalError
 from django.test import RequestFactory
+from redis import Redis
 
 from tests.web.conftest import Browser
 from webapp.limits.addresses import client_address
 from webapp.limits.errors import TooManyAttempts, in_words
-from webapp.limits.rules import CONFIRM, RESET, SIGN_IN, SIGN_UP
+from webapp.limits.rules import CONFIRM, NEW_ADDRESS, RESET, SIGN_IN, SIGN_UP
+from webapp.links.following import MISSES
+from webapp.links.making import MAKING
 from webapp.sessions.connection import SessionsUnavailable, connection
 from webapp.users.errors import Unavailable
 from webapp.users.models import User
@@ -141,6 +144,7 @@ def test_one_success_frees_no_tries_at_other_names(sign_in_rule):
     assert waits(sign_in_rule, HOME, "victim") == 6
 
 
+@pytest.mark.usefixtures("still")
 def test_acts_are_counted_apart(sign_in_rule):
     for _ in range(5):
         sign_in_rule.take(HOME, "zoe")
@@ -156,6 +160,20 @@ def test_a_try_that_ended_because_a_store_is_away_was_none(rf, sign_in_rule, awa
     assert waits(sign_in_rule, "127.0.0.1", "zoe") == 0
 
 
+def test_time_is_that_of_redis_which_all_our_machines_share():
+    """In every rule of the application."""
+
+    def now():
+        seconds, microseconds = connection().time()
+        return seconds * 1000 + microseconds // 1000
+
+    for rule in (SIGN_IN, CONFIRM, SIGN_UP, RESET, NEW_ADDRESS, MAKING, MISSES):
+        before = now()
+        rule.take(HOME)
+        (counted,) = connection().scan_iter(f"limit:{rule.act}:address:*")
+        assert before <= int(connection().hget(counted, "last")) <= now()
+
+
 def test_redis_holds_neither_names_nor_addresses_and_nothing_for_ever(name):
     sign_in(Browser(), name, "wrong")
     sign_in(Browser(), name)
@@ -166,6 +184,7 @@ def test_redis_holds_neither_names_nor_addresses_and_nothing_for_ever(name):
         assert connection().ttl(key) > 0
 
 
+@pytest.mark.usefixtures("still")
 def test_the_hasher_does_not_run_for_who_is_refused(name, hasher):
     browser = Browser()
     for _ in range(5):
@@ -179,6 +198,7 @@ def test_the_hasher_does_not_run_for_who_is_refused(name, hasher):
     assert len(hasher.runs) == runs
 
 
+@pytest.mark.usefixtures("still")
 def test_a_name_nobody_has_is_counted_like_any(new_name, name):
     pages = []
     for who in (name, new_name()):
@@ -196,6 +216,7 @@ def test_a_success_begins_the_count_anew(name):
         assert sign_in(browser, name).status_code == 302
 
 
+@pytest.mark.usefixtures("still")
 @pytest.mark.django_db(transaction=True)
 def test_a_burst_of_parallel_requests_does_not_get_past(name, hasher):
     hasher.runs.clear()
@@ -205,6 +226,7 @@ def test_a_burst_of_parallel_requests_does_not_get_past(name, hasher):
     assert len(hasher.runs) == 5
 
 
+@pytest.mark.usefixtures("still")
 @pytest.mark.django_db(transaction=True)
 def test_an_async_burst_does_not_get_past_either(name, hasher, rf):
     hasher.runs.clear()
@@ -219,6 +241,7 @@ def test_an_async_burst_does_not_get_past_either(name, hasher, rf):
     assert len(hasher.runs) == 5
 
 
+@pytest.mark.usefixtures("still")
 def test_the_administration_says_when(name):
     browser = Browser()
     form = {"username": name, "password": "wrong"}
@@ -228,6 +251,7 @@ def test_the_administration_says_when(name):
     assert page["Retry-After"] == "1" and "try again in 1 second" in page.text
 
 
+@pytest.mark.usefixtures("still")
 def test_the_old_password_cannot_be_guessed_from_an_open_session(name, hasher):
     browser = Browser()
     sign_in(browser, name)
@@ -240,6 +264,7 @@ def test_the_old_password_cannot_be_guessed_from_an_open_session(name, hasher):
     assert len(hasher.runs) == runs
 
 
+@pytest.mark.usefixtures("still")
 def test_sign_ups_of_one_address_are_limited_and_what_was_typed_stays(new_name):
     form = {"username": "a name with blanks", "email": "kept@example.org", "password1": "", "password2": ""}
     for _ in range(30):
@@ -249,6 +274,7 @@ def test_sign_ups_of_one_address_are_limited_and_what_was_typed_stays(new_name):
     assert "kept@example.org" in page.text
 
 
+@pytest.mark.usefixtures("still")
 def test_nobody_is_flooded_with_mails(new_name, mailoutbox, password):
     email = f"{new_name('zoe')}@example.org"
     User.objects.create_user(new_name(), email, password)
@@ -258,6 +284,7 @@ def test_nobody_is_flooded_with_mails(new_name, mailoutbox, password):
     assert len(mailoutbox) == 3
 
 
+@pytest.mark.usefixtures("still")
 def test_a_new_password_by_mail_lets_in_during_an_attack(new_name, mailoutbox):
     email, new = f"{new_name('zoe')}@example.org", "staple battery horse"
     name = User.objects.create_user(new_name("Zoë"), email, SECRET).username
@@ -273,7 +300,7 @@ def test_a_new_password_by_mail_lets_in_during_an_attack(new_name, mailoutbox):
 
 
 def test_without_redis_nothing_is_tried(rf, monkeypatch, hasher, name):
-    monkeypatch.setattr("webapp.limits.rules.connection", lambda: connection().__class__(port=1))
+    monkeypatch.setattr("webapp.limits.rules.connection", lambda: Redis(port=1, retry=None))
     with pytest.raises(SessionsUnavailable), SIGN_IN.attempt(rf.post("/"), name):
         raise AssertionError
     runs = len(hasher.runs)

@@ -11,7 +11,6 @@ from django.test.utils import CaptureQueriesContext
 from tests.web.conftest import Browser
 from tests.web.linked import TARGET, end_the_minute
 from tests.web.test_api import SECRET, App, kind, mistakes, signed_in
-from webapp.limits.rules import Rule
 from webapp.links.making import MAKING
 from webapp.links.models import Day, Link, Total
 from webapp.links.rollup import roll_up
@@ -96,8 +95,9 @@ def test_what_is_wrong_with_a_new_link_is_said_by_its_field(app, body, pointer, 
     assert not Link.objects.exists()
 
 
+@pytest.mark.usefixtures("still")
 def test_who_makes_too_many_waits_on_the_pages_and_in_the_api_alike(app, name, monkeypatch):
-    monkeypatch.setattr("webapp.links.making.MAKING", Rule("link", replace(MAKING.address, free=2)))
+    monkeypatch.setitem(vars(MAKING), "address", replace(MAKING.address, free=2))
     assert app("post", "/links", {"target": TARGET}).status_code == 201
     browser = Browser()
     browser.post("/sign-in/", {"username": name, "password": SECRET})

@@ -14,7 +14,6 @@ from django.utils import timezone
 
 from tests.web.conftest import Browser
 from tests.web.linked import TARGET, end_the_minute
-from webapp.limits.rules import Rule
 from webapp.links import connection, counter
 from webapp.links.chart import chart_of
 from webapp.links.exports import cell, csv_response, pages
@@ -82,8 +81,9 @@ def test_what_is_wrong_is_said_beside_the_field_and_what_was_typed_stays(browser
     assert not Link.objects.exists()
 
 
+@pytest.mark.usefixtures("still")
 def test_who_makes_too_many_is_told_when_to_go_on_and_loses_nothing(browser, owner, monkeypatch):
-    monkeypatch.setattr("webapp.links.making.MAKING", Rule("link", replace(MAKING.address, free=2)))
+    monkeypatch.setitem(vars(MAKING), "address", replace(MAKING.address, free=2))
     for _ in range(2):
         assert browser.post("/links/new/", {"target": TARGET}).status_code == 302
     assert browser.post("/links/new/", {"target": "nonsense"}).status_code == 200  # what makes nothing is not counted
