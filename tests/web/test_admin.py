@@ -124,12 +124,15 @@ def test_locking_out_here_and_locking_out_everywhere(root, other, password):
     change(root, other, is_active=False)
     assert (fresh(other).is_active, accounts.find(other.username).active) == (False, True)
     change(root, fresh(other), is_active=True, locked=True)
-    assert (fresh(other).is_active, accounts.find(other.username).active) == (True, False)
+    assert (fresh(other).is_active, accounts.find(other.username).active) == (False, False)
     assert authenticate(None, username=other.username, password=password) is None
     page = root.get(f"/admin/users/user/{other.pk}/change/")
     assert page.context["adminform"].form.initial["locked"] is True
     change(root, fresh(other))
     assert authenticate(None, username=other.username, password=password) == other
+    accounts.store().change(accounts.find(other.username), active=False)  # by another application
+    change(root, fresh(other), is_active=False)
+    assert (fresh(other).is_active, accounts.find(other.username).active) == (False, True)
 
 
 @pytest.mark.parametrize(("action", "active"), [("lock", False), ("unlock", True)])

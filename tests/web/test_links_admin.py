@@ -49,12 +49,13 @@ def test_what_is_stopped_its_owner_cannot_switch_on_again(links, administrator, 
         assert "stopped by whoever runs this site" in browser.get(path).text
 
 
-def test_all_links_of_a_spammer_stop_at_once_and_those_of_others_lead_on(administrator, links):
+@pytest.mark.parametrize(("lock", "unlock"), [("lock_here", "unlock_here"), ("lock", "unlock")])
+def test_all_links_of_a_spammer_stop_at_once_and_those_of_others_lead_on(administrator, links, lock, unlock):
     spammer = links[0].owner
     more = Link.objects.make(spammer, TARGET)
     for link in (*links, more):
         assert Browser().get(f"/l/{link.slug}").status_code == 302
-    for action, status in (("lock_here", 410), ("unlock_here", 302)):
+    for action, status in ((lock, 410), (unlock, 302)):
         page = administrator.post(
             "/admin/users/user/", {"action": action, "_selected_action": [spammer.pk]}, follow=True
         )

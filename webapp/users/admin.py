@@ -55,7 +55,10 @@ class ChangeForm(UserChangeForm):
     locked = forms.BooleanField(
         required=False,
         label="Locked out everywhere",
-        help_text="By the account itself, for every application that shares it. Takes effect with the next click.",
+        help_text=(
+            "By the account itself, for every application that shares it. They are locked out here with it, and their"
+            " links lead nowhere; when it is undone, they are let in here and their links lead on."
+        ),
     )
 
     class Meta(UserChangeForm.Meta):
@@ -122,11 +125,19 @@ class UserAdmin(DjangoUserAdmin):
         old = obj.account.email if change and obj.account is not None else ""
         if change and obj.account is not None:
             obj.email = form.cleaned_data.get("email", obj.email)
-            locked = form.cleaned_data.get("locked", not obj.account.active)
-            if locked == obj.account.active:
-                obj.account = accounts.store().change(obj.account, active=not locked)
+            self._set_lock(obj, form)
         super().save_model(request, obj, form, change)
         tell_of_address(obj, old)
+
+    def _set_lock(self, user, form):
+        """What the form says about the account's lock. The row goes with it, unless its own flag was changed too."""
+        active = not form.cleaned_data.get("locked", not user.account.active)
+        if active != user.account.active:
+            user.account = accounts.store().change(user.account, active=active)
+            if "is_active" not in form.changed_data:
+                user.is_active = active
+        # Also of a lock that was cut off half way, or that another application made.
+        user.is_active = user.is_active and active
 
     def changeform_view(self, request, object_id=None, form_url="", extra_context=None):
         """As Django's; what another client did at the same moment is a sentence."""
@@ -149,15 +160,15 @@ class UserAdmin(DjangoUserAdmin):
             with transaction.atomic():
                 user.delete()
 
-    @admin.action(description="Lock out everywhere", permissions=["change"])
+    @admin.action(description="Lock out everywhere, and stop their links", permissions=["change"])
     def lock(self, request, queryset):
-        """Lock the accounts; their sessions end with the next click."""
-        self._set_active(request, queryset, False, "locked out")
+        """Lock the accounts and the rows; their sessions and links end with the next click."""
+        self._set_active(request, queryset, False, "locked out everywhere; their links lead nowhere")
 
-    @admin.action(description="Let in again", permissions=["change"])
+    @admin.action(description="Let in again everywhere, and their links lead on", permissions=["change"])
     def unlock(self, request, queryset):
         """Undo a lock."""
-        self._set_active(request, queryset, True, "let in again")
+        self._set_active(request, queryset, True, "let in again everywhere; their links lead on")
 
     @admin.action(description="Lock out here, and stop their links", permissions=["change"])
     def lock_here(self, request, queryset):
@@ -185,13 +196,15 @@ class UserAdmin(DjangoUserAdmin):
             try:
                 if user.account.active != active:
                     user.account = accounts.store().change(user.account, active=active)
+                user.is_active = active
+                user.save(update_fields=["is_active"])
             except Changed:
                 self.message_user(request, f"{user} was changed just now and left alone; try again.", messages.ERROR)
                 continue
             self.log_change(request, user, done)
             changed += 1
         if changed:
-            self.message_user(request, f"{changed} users {done}." if changed > 1 else f"One user {done}.")
+            self.message_user(request, f"{changed} user{'s' if changed > 1 else ''} {done}.")
 
 
 def said(request, view, *arguments):
