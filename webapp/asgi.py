@@ -19,7 +19,7 @@ django.setup(set_prefix=False)
 from webapp.health.middleware import ANSWERS  # noqa: E402 - needs the apps
 from webapp.links.middleware import is_short  # noqa: E402
 
-# Requests at once. Each has a thread and a connection to MySQL, and may be running a hasher that takes 100 MiB.
+# Requests at once. Each has a thread and a connection to MySQL.
 TURNS = 16
 
 

@@ -36,6 +36,7 @@ MIDDLEWARE = [
     "webapp.health.middleware.HealthMiddleware",
     "webapp.headers.HeadersMiddleware",
     "webapp.api.middleware.ProblemMiddleware",
+    "webapp.refusals.RefusalMiddleware",
     "webapp.links.middleware.LinksMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "webapp.outage.OutageMiddleware",
@@ -98,7 +99,7 @@ AUTHENTICATION_BACKENDS = [
     "django.contrib.auth.backends.ModelBackend",
 ]
 PASSWORD_HASHERS = [
-    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "webapp.users.hasher.PatientArgon2",
     "django.contrib.auth.hashers.ScryptPasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
     "django.contrib.auth.hashers.PBKDF2SHA1PasswordHasher",
