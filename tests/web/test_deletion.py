@@ -12,6 +12,7 @@ from webapp.api.models import ApiToken
 from webapp.links.models import Link
 from webapp.users import accounts
 from webapp.users.models import User
+from webapp.users.shards import domains
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SECRET = "correct horse battery"
@@ -73,7 +74,11 @@ def test_the_store_may_go_away_before_any_of_the_calls_and_a_second_try_ends_it(
     assert left(user) == NONE
 
 
-def test_a_process_that_dies_with_the_account_deleted_and_the_row_not_leaves_nobody_in_and_can_be_mended(user, owner):
+def test_a_process_that_dies_with_the_account_deleted_and_the_row_not_leaves_nobody_in_and_can_be_mended(
+    user, owner, new_name
+):
+    accounts.store().create(new_name(), "")  # somebody else
+
     def die(sender, **_):
         raise SystemExit
 
@@ -104,6 +109,28 @@ def test_whoever_has_an_account_is_no_orphan_and_without_simpledb_nobody_is(user
     with gate.shut(), pytest.raises(CommandError, match="it again"):
         call_command("deleteorphans", "--delete")
     assert left(user) == ALL
+
+
+@pytest.fixture
+def no_accounts(settings):
+    """A function; from then on the application looks for accounts where there are none."""
+
+    def look_elsewhere():
+        there = {"user_domains": "nobodys", "user_shards": 1}
+        settings.ENVIRONMENT = settings.ENVIRONMENT.model_copy(update=there)
+        for name in domains("nobodys", 1):
+            accounts.store().calls("create_domain", name)
+        accounts.store.cache_clear()
+
+    yield look_elsewhere
+    accounts.store.cache_clear()
+
+
+def test_where_there_is_no_account_at_all_nobody_is_taken_for_an_orphan(user, no_accounts):
+    no_accounts()
+    with pytest.raises(CommandError, match="Nothing is deleted; see whether USER_DOMAINS is right"):
+        orphans("--delete")
+    assert left(user)[2:] == [True, True, True]
 
 
 def test_the_administration_deletes_many_each_by_himself(user, new_name, gate):

@@ -8,10 +8,17 @@ from webapp.users import accounts
 from webapp.users.models import User
 
 
+class NoAccounts(Exception):
+    """There is no account at all, which is no deletion of accounts: the application looks in the wrong place."""
+
+
 def orphans() -> Iterator[User]:
-    """Every user whose account is gone, asked for once more by itself. Raises Unavailable."""
+    """Every user whose account is gone, asked for once more by itself. Raises Unavailable and NoAccounts."""
     ids = {account.id for account in accounts.store()}
-    for key, account_id in list(User.objects.values_list("pk", "account_id")):
+    rows = list(User.objects.values_list("pk", "account_id"))
+    if rows and not ids:
+        raise NoAccounts("There are users here, but not one account")
+    for key, account_id in rows:
         if account_id in ids:
             continue
         user = User.objects.filter(pk=key).first()

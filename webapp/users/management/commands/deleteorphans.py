@@ -2,7 +2,7 @@
 
 from django.core.management.base import BaseCommand, CommandError
 
-from webapp.users.orphans import delete_orphan, orphans
+from webapp.users.orphans import NoAccounts, delete_orphan, orphans
 from webapp.users.store import Unavailable
 
 
@@ -29,6 +29,8 @@ class Command(BaseCommand):
         except Unavailable as error:
             done = "What is deleted is deleted; run" if delete else "Run"
             raise CommandError(f"{error}. {done} it again.") from error
+        except NoAccounts as error:
+            raise CommandError(f"{error}. Nothing is deleted; see whether USER_DOMAINS is right.") from error
         if not found:
             self.stdout.write("Every user has an account.")
         elif not delete:
