@@ -69,8 +69,3 @@ class Clicks:
     def answered(self):
         """The clicks that were led on."""
         return [click for click in self.made if click.status == 302]
-
-    @property
-    def slowest(self):
-        """Seconds that the slowest answer took."""
-        return max((click.ended - click.sent for click in self.made if click.status), default=0)
