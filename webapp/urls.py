@@ -5,7 +5,7 @@ from django.urls import include, path, re_path
 
 from webapp.api.service import api
 from webapp.api.views import documentation, tokens
-from webapp.health.views import home
+from webapp.health.views import favicon, home
 from webapp.links.following import follow
 from webapp.links.slugs import SLUG
 from webapp.sessions.views import sessions
@@ -24,6 +24,7 @@ from webapp.users.views import (
 
 urlpatterns = [
     path("", home, name="home"),
+    path("favicon.ico", favicon, name="favicon"),
     path("sign-up/", SignUp.as_view(), name="sign-up"),
     path("sign-in/", SignIn.as_view(), name="sign-in"),
     path("sign-out/", SignOut.as_view(), name="sign-out"),

@@ -10,11 +10,13 @@ import django
 import pytest
 from django.conf import settings
 from django.db import OperationalError, connection
+from django.templatetags.static import static
 
 from tests.web.conftest import Browser
 from webapp.health.middleware import release
 from webapp.health.probes import ASKERS, QUESTIONS
 from webapp.outage import store_away
+from webapp.sessions.connection import connection as redis
 
 pytestmark = pytest.mark.django_db
 
@@ -145,6 +147,18 @@ def test_a_form_without_its_token_is_refused_kindly(password):
     page = Browser(enforce_csrf_checks=True).post("/sign-in/", {"username": "x", "password": password})
     assert page.status_code == 403
     assert "The form has expired" in page.text
+
+
+def test_the_icon_that_browsers_look_for_by_themselves_is_ours(browser, django_assert_num_queries):
+    browser.cookies["__Host-sessionid"] = "x" * 32  # with which a page would ask Redis who that is
+    asked = lambda: redis().info("commandstats").get("cmdstat_get", {"calls": 0})["calls"]  # noqa: E731
+    before = asked()
+    with django_assert_num_queries(0):
+        answer = browser.get("/favicon.ico")
+    assert asked() == before
+    assert (answer.status_code, answer.url) == (302, static("icon.svg"))
+    assert answer["Cache-Control"] == "public, max-age=86400"
+    assert not answer.cookies and "Vary" not in answer
 
 
 def test_static_files_carry_a_hash_in_their_names(browser):

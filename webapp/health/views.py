@@ -1,7 +1,10 @@
-"""The first page."""
+"""The first page, and the icon that browsers ask for by a name of their own."""
 
+from django.http import HttpResponseRedirect
 from django.shortcuts import render
-from django.views.decorators.cache import never_cache
+from django.templatetags.static import static
+from django.views.decorators.cache import cache_control, never_cache
+from django.views.decorators.http import require_safe
 
 from webapp.health.panel import where_from
 
@@ -12,3 +15,10 @@ def home(request):
     if not request.user.is_authenticated:
         return render(request, "welcome.html")
     return render(request, "home.html", {"stores": where_from(request)})
+
+
+@require_safe
+@cache_control(public=True, max_age=24 * 3600)
+def favicon(request):
+    """To the icon that our pages name, for what is no page of ours. Neither session nor user is looked at."""
+    return HttpResponseRedirect(static("icon.svg"))
