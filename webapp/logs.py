@@ -94,6 +94,15 @@ class Strangers(logging.Filter):
         return True
 
 
+class Bugs(logging.Filter):
+    """Of what Django says about requests, what has a traceback. Any other failure is told by whatever answers with it,
+    which knows more, and stands in the line that every request has.
+    """
+
+    def filter(self, record):
+        return bool(record.exc_info)
+
+
 def printable(text: str) -> str:
     """The text with whatever a terminal would obey, save line ends, written out."""
     return "".join(letter if letter.isprintable() or letter == "\n" else repr(letter)[1:-1] for letter in text)
@@ -111,14 +120,14 @@ def settings(secrets: Iterable[str]) -> dict:
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"line": {"()": "webapp.logs.formatter", "secrets": list(secrets)}},
-        "filters": {"strangers": {"()": "webapp.logs.Strangers"}},
+        "filters": {"strangers": {"()": "webapp.logs.Strangers"}, "bugs": {"()": "webapp.logs.Bugs"}},
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["strangers"]}},
         "root": {"handlers": ["stderr"], "level": "INFO"},
         # Django's own handler prints nothing outside DEBUG; errors go where all else goes, with their traceback.
         "loggers": {
             "django": {"handlers": [], "level": "INFO", "propagate": True},
             # What was not found or not allowed is told by the line that every request has.
-            "django.request": {"level": "ERROR"},
+            "django.request": {"level": "ERROR", "filters": ["bugs"]},
             "botocore": {"level": "WARNING"},
             # It has set up its own before it imports us; its access log would show what addresses hide.
             "uvicorn": {"handlers": [], "propagate": True},

@@ -41,7 +41,7 @@ def try_again(store: str, error: BaseException) -> HttpResponse:
 def note_outage(store: str, error: BaseException) -> None:
     """One line in the log, without a traceback: the store is at fault and not the code."""
     OUTAGES.labels(store.lower()).inc()
-    log.error("%s is out of reach: %s: %s", store, type(error).__name__, error)
+    log.error("%s is out of reach: %s: %s", store, type(error).__name__, error, extra={"store": store.lower()})
 
 
 def answer_later(response: HttpResponse) -> HttpResponse:

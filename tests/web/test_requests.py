@@ -11,6 +11,7 @@ from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
 
 from webapp import logs, request_ids, requests
+from webapp.api import tokens
 from webapp.users.models import User
 
 pytestmark = pytest.mark.django_db
@@ -134,6 +135,22 @@ def test_the_page_that_says_try_again_names_the_request(browser, gate, new_name,
     assert f"<code>{page['X-Request-ID']}</code>" in page.text
 
 
+@pytest.mark.parametrize("path", ["/", "/account/email/", "/api/v1/account"])
+def test_a_store_that_is_away_is_told_once_and_by_its_name(browser, gate, lines, new_name, password, path):
+    user = User.objects.create_user(new_name(), "", password)
+    browser.force_login(user, "webapp.users.backend.SimpleDBBackend")
+    token = tokens.issue(user, "a phone")[0]
+    before = len(lines())
+    with gate.shut():
+        page = browser.get(path, headers={"X-Request-ID": OWN, "Authorization": f"Bearer {token}"})
+    assert page.status_code == 503
+    outage, request = lines()[before:]
+    assert (outage["logger"], outage["level"], outage["store"]) == ("webapp.outage", "ERROR", "simpledb")
+    assert outage["message"].startswith("SimpleDB is out of reach: ")
+    assert (request["logger"], request["status"]) == ("webapp.requests", 503)
+    assert {outage["request_id"], request["request_id"]} == {OWN}
+
+
 def test_a_page_that_is_not_there_is_told_once(browser, lines):
     browser.get("/no-such-page")
     (line,) = lines()
@@ -149,7 +166,6 @@ def test_what_asks_every_second_is_no_line_unless_it_fails(client, gate, lines):
     assert [line["logger"] for line in lines()] == [
         "webapp.health.middleware",
         "webapp.requests",
-        "django.request",
     ]
 
 
