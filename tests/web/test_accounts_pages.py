@@ -88,9 +88,44 @@ def test_a_name_is_called_the_same_at_sign_up_and_at_sign_in(browser):
 def test_signing_in_and_out(browser, name, password):
     assert sign_in(browser, name, password).url == "/"
     assert signed_in_as(browser) == name
-    assert browser.get("/sign-out/").status_code == 405
     assert browser.post("/sign-out/").url == "/"
     assert signed_in_as(browser) is None
+
+
+def test_the_address_of_signing_out_asks_and_its_button_signs_out(name, password):
+    browser = Browser(enforce_csrf_checks=True)
+    assert browser.get("/sign-out/").url == "/"
+    token = lambda page: re.search(r'<main.*name="csrfmiddlewaretoken" value="(\w+)"', page.text, re.S)[1]  # noqa: E731
+    form = {"username": name, "password": password, "csrfmiddlewaretoken": token(browser.get("/sign-in/"))}
+    browser.post("/sign-in/", form, headers={"Referer": "https://testserver/sign-in/"})
+    page = browser.get("/sign-out/")
+    assert (page.status_code, browser.head("/sign-out/").status_code) == (200, 200)
+    assert "no-store" in page["Cache-Control"]
+    assert '<form method="post" action="/sign-out/">' in page.text.partition("<main")[2]
+    assert signed_in_as(browser) == name
+    headers = {"Referer": "https://testserver/sign-out/"}
+    assert browser.post("/sign-out/", {"csrfmiddlewaretoken": token(page)}, headers=headers).url == "/"
+    assert signed_in_as(browser) is None
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "words", "allowed"),
+    [
+        ("post", "/favicon.ico", "This address can only be looked at", {"GET", "HEAD"}),
+        ("delete", "/l/bbbbbbbbbb", "This address can only be looked at", {"GET", "HEAD"}),
+        ("delete", "/tokens/", "takes a form of ours", {"GET", "HEAD", "POST"}),
+        ("get", "/admin/logout/", "a button on one of our pages leads to it", {"POST", "OPTIONS"}),
+    ],
+)
+def test_an_address_asked_in_a_way_it_does_not_answer_says_so_on_a_page(
+    browser, new_name, method, path, words, allowed
+):
+    browser.force_login(User.objects.create_superuser(new_name()), "webapp.users.backend.SimpleDBBackend")
+    page = getattr(browser, method)(path)
+    assert (page.status_code, set(page["Allow"].split(", "))) == (405, allowed)
+    assert page["Content-Type"] == "text/html; charset=utf-8"
+    assert int(page["Content-Length"]) == len(page.content)
+    assert words in page.text and "<h1>Not in this way</h1>" in page.text
 
 
 def test_every_refusal_looks_the_same(browser, name, new_name, password):

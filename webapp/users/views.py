@@ -8,7 +8,7 @@ from django.contrib.auth import views as django_views
 from django.contrib.auth.mixins import LoginRequiredMixin
 from django.db import transaction
 from django.forms import Form, PasswordInput
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django.urls import reverse_lazy
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
@@ -94,7 +94,7 @@ class SignUp(Patient, FormView):
         SIGN_IN.know(self.request, user.username)
         login(self.request, user, backend=BACKEND)
         response = redirect("home")
-        SIGN_IN.remember(response, user.username)
+        SIGN_IN.remember(self.request, response, user.username)
         return response
 
 
@@ -105,12 +105,20 @@ class SignIn(Patient, django_views.LoginView):
 
     def form_valid(self, form):
         response = super().form_valid(form)
-        SIGN_IN.remember(response, form.get_user().username)
+        SIGN_IN.remember(self.request, response, form.get_user().username)
         return response
 
 
 class SignOut(django_views.LogoutView):
-    """Django's; only a POST signs out."""
+    """Django's; only a POST signs out. Whoever opens the address finds the button that sends it."""
+
+    http_method_names = ["get", "head", "post", "options"]
+
+    def get(self, request, *args, **kwargs):
+        """A page that asks; who is not signed in is where he wants to be."""
+        if not request.user.is_authenticated:
+            return redirect("home")
+        return render(request, "users/sign_out.html")
 
 
 class ChangePassword(Patient, django_views.PasswordChangeView):
@@ -257,7 +265,7 @@ class Reset(Patient, django_views.PasswordResetConfirmView):
             form.add_error(None, CHANGED)
             return self.form_invalid(form)
         SIGN_IN.know(self.request, form.user.username)
-        SIGN_IN.remember(response, form.user.username)
+        SIGN_IN.remember(self.request, response, form.user.username)
         end_worthless(self.user)
         tell_of_password(self.user)
         messages.success(self.request, "Your password is changed. Sign in with the new one.")

@@ -8,6 +8,7 @@ FAILURES = {
     "400.html": {},
     "403.html": {},
     "403_csrf.html": {},
+    "405.html": {"allowed": "POST"},
     "429.html": {"error": "Please wait."},
     "500.html": {},
     "503.html": {"store": "MySQL"},
