@@ -22,6 +22,7 @@ from django.utils.module_loading import import_string
 from webapp.sessions.scripts import HEADER, VERSION
 
 LARGEST = 8 * 2**20  # bytes: what is larger would not come and go in the time that we wait for Redis
+HINT = "Use django.contrib.sessions.serializers.JSONSerializer, a class made from it, or another that writes JSON."
 AUTH = "_auth"
 SHORT = ord("~")  # no letter of base64
 # They stand in Redis by their numbers: add at the end, and take none away.
@@ -35,14 +36,22 @@ careful_encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).e
 
 @functools.cache
 def serializer(path: str):
-    """The serializer of this name; ImproperlyConfigured unless it is Django's for JSON or made from it."""
+    """The serializer of this name; ImproperlyConfigured unless it is made from Django's for JSON or writes JSON too."""
     found = import_string(path)
-    if not (isinstance(found, type) and issubclass(found, JSONSerializer)):
-        raise ImproperlyConfigured(
-            f"SESSION_SERIALIZER is {path}, but sessions are kept as JSON alone. "
-            "Use django.contrib.sessions.serializers.JSONSerializer or a class made from it."
-        )
+    if not (isinstance(found, type) and (issubclass(found, JSONSerializer) or writes_json(found))):
+        raise ImproperlyConfigured(f"SESSION_SERIALIZER is {path}, but sessions are kept as JSON alone. {HINT}")
     return found
+
+
+def writes_json(kind: type) -> bool:
+    """Whether objects of this class write JSON, as bytes, and read it again."""
+    sample = {"a": ["é", 1, None]}
+    try:
+        written = kind().dumps(sample)
+        json.loads(written)
+        return isinstance(written, bytes) and kind().loads(written) == sample
+    except Exception:  # noqa: BLE001 - it may be anything
+        return False
 
 
 def serializer_in_use():
