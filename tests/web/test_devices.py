@@ -1,9 +1,12 @@
 """A browser by which an account's owner has signed in before is not held up by others who try his name."""
 
+import time
+
 import pytest
+from django.test.utils import freeze_time
 
 from tests.web.conftest import Browser
-from webapp.limits.devices import cookie
+from webapp.limits.devices import MOST, cookie
 from webapp.limits.rules import digest, folded
 from webapp.sessions.connection import connection
 from webapp.users.models import User
@@ -76,6 +79,17 @@ def test_a_browser_is_known_for_each_of_its_names(browser, name, new_name):
         attack(each)
         assert sign_in(browser, each, address=FAR) == 302
         browser.post("/sign-out/")
+
+
+def test_a_browser_that_many_share_forgets_whoever_was_there_longest_ago(browser, new_name):
+    """All cookies come with each request: a hundred would be more than nginx takes."""
+    names = [User.objects.create_user(new_name(), "", SECRET).username for _ in range(MOST + 1)]
+    began = time.time() - 1000
+    for number, name in enumerate([*names[:MOST], names[0], names[MOST]]):
+        with freeze_time(began + number):
+            assert sign_in(browser, name, address=f"192.0.2.{number}") == 302
+    kept = [name for name in names if browser.cookies[cookie_of(name)].value]
+    assert kept == [name for name in names if name != names[1]]
 
 
 def test_signing_up_makes_a_browser_known_too_and_a_wrong_password_none(browser, new_name):

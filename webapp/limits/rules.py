@@ -94,9 +94,9 @@ class Rule:
         Attempt(self.keys(client_address(request), name)).succeeded()
 
     @staticmethod
-    def remember(response, name: str) -> None:
+    def remember(request, response, name: str) -> None:
         """Whoever gets this answer has proved it: let his browser show that, wherever it is next time."""
-        remember(response, digest(folded(name)))
+        remember(request, response, digest(folded(name)))
 
 
 @dataclass(frozen=True)
