@@ -1,6 +1,7 @@
 """The application under gunicorn, with its static files and TLS, for a browser to visit."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -22,6 +23,12 @@ class Site:
     url: str
     mail: Path
     environment: dict[str, str]
+
+    def link_in_mail(self, address: str, path: str) -> str:
+        """The one link below this path that was mailed to this address."""
+        mails = [text for text in (file.read_text() for file in self.mail.iterdir()) if f"To: {address}\n" in text]
+        (link,) = re.findall(rf"{self.url}{path}\S+", "\n".join(mails))
+        return link
 
     def manage(self, *words: str) -> None:
         """Run one of the application's commands; what it prints is shown only if it fails."""

@@ -10,6 +10,7 @@ from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Page
 
 from tests.web.browser.pages import show_failures, visit_all
+from tests.web.browser.site import Site
 from tests.web.browser.visitor import Visitor
 
 DESK, PHONE = {"width": 1280, "height": 800}, {"width": 320, "height": 640}
@@ -46,6 +47,9 @@ class Seen:
 def pages_of_a_visitor(visitor: Visitor, password: str):
     """Open what everybody sees, one page after the other, and give what to call it."""
     yield from visit_all(visitor)
+    for page in ("/account/email/new/none/", "/password/new/no/ne/"):  # a link that does not count any more
+        visitor.page.goto(page)
+        yield page
     visitor.page.goto("/sign-up/")
     visitor.fill_in("Create account", **WRONG)
     yield "a wrong sign-up"
@@ -54,8 +58,8 @@ def pages_of_a_visitor(visitor: Visitor, password: str):
     yield from show_failures(visitor)
 
 
-def pages_of_a_user(visitor: Visitor, name: str, password: str):
-    """The same for somebody who has an account, a link with a long target, and a few clicks wrong."""
+def pages_of_a_user(visitor: Visitor, site: Site, name: str, password: str):
+    """The same for somebody who has an account, a link with a long target, mails of ours, and a few clicks wrong."""
     visitor.sign_up(name, password)
     visitor.page.goto("/links/")
     yield "no links yet"
@@ -69,6 +73,16 @@ def pages_of_a_user(visitor: Visitor, name: str, password: str):
     visitor.page.goto("/password/")
     visitor.fill_in("Change password", old_password="wrong", new_password1="short", new_password2="short")
     yield "a wrong new password"
+    email = f"{'somebody' * 6}@example.org"
+    visitor.page.goto("/account/email/")
+    visitor.fill_in("Save address", email=email, password=password)
+    visitor.page.goto(site.link_in_mail(email, "/account/email/new/"))
+    yield "a new address"
+    visitor.fill_in(f"Use {email}")
+    visitor.page.goto("/password/forgotten/")
+    visitor.fill_in("Send me a link", email=email)
+    visitor.page.goto(site.link_in_mail(email, "/password/new/"))
+    yield "a new password"
 
 
 def look(visitor: Visitor) -> Seen:

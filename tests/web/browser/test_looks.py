@@ -27,7 +27,7 @@ def survey(request, browser_program, site):
     visitor = Visitor(browser_program, site.url, viewport=DESK, color_scheme="light", reduced_motion="reduce")
     name = f"somebody-with-a-name-of-{'x' * 126}"
     user = request.param == "a user"
-    pages = pages_of_a_user(visitor, name, PASSWORD) if user else pages_of_a_visitor(visitor, PASSWORD)
+    pages = pages_of_a_user(visitor, site, name, PASSWORD) if user else pages_of_a_visitor(visitor, PASSWORD)
     seen = {page: look(visitor) for page in pages}
     visitor.close()
     assert visitor.troubles == []
