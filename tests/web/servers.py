@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import weakref
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -53,6 +54,8 @@ class Port:
         self._socket = socket.socket()
         self._socket.bind(("127.0.0.1", 0))
         self.number = self._socket.getsockname()[1]
+        # One that is given to no server, MySQL's say where no test asks for it, is free when this run ends.
+        weakref.finalize(self, self._socket.close)
 
     def give(self) -> int:
         """The number, free from now on."""

@@ -1,11 +1,13 @@
 """Where MySQL 8.4 comes from: the very files that are listed, whole, or a sentence that says what to do."""
 
 import threading
+import warnings
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
 from tests.web import mysql84
+from tests.web.servers import Port
 
 
 @pytest.fixture
@@ -41,3 +43,11 @@ def test_an_archive_out_of_reach_is_a_sentence_that_says_what_to_do(archive):
     archive.server_close()
     with pytest.raises(mysql84.Missing, match=r"could not be fetched from http.+ \(ConnectionError\).+UBUNTU_ARCHIVE"):
         mysql84.unpacked()
+
+
+def test_a_port_that_no_test_asked_for_is_free_afterwards_without_a_warning():
+    port = Port()
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        del port
+    assert seen == []
