@@ -9,7 +9,7 @@ from django.template.loader import render_to_string
 from webapp.metrics import OUTAGES
 from webapp.middleware import Middleware
 from webapp.sessions.connection import SessionsUnavailable
-from webapp.users.store import Unavailable
+from webapp.users.errors import MailAway, Unavailable
 
 RETRY_AFTER = 5  # seconds
 
@@ -22,11 +22,16 @@ log = logging.getLogger(__name__)
 
 
 def store_away(error: BaseException) -> str | None:
-    """The name of the store that `error` says is out of reach, or None when it says something else."""
+    """The name of the store that `error` says is out of reach, or None when it says something else.
+
+    Where a mail is asked for, the mail server is such a store too.
+    """
     if isinstance(error, Unavailable):
         return "SimpleDB"
     if isinstance(error, SessionsUnavailable):
         return "Redis"
+    if isinstance(error, MailAway):
+        return "Mail"
     if isinstance(error, OperationalError | InterfaceError) and error.args and error.args[0] in MYSQL_AWAY:
         return "MySQL"
     return None

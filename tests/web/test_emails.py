@@ -217,10 +217,32 @@ def test_nobody_is_told_who_has_no_address(new_name, mailoutbox):
     assert mailoutbox == []
 
 
-def test_a_mail_that_cannot_be_sent_undoes_nothing(user, settings, tmp_path, caplog):
-    (tmp_path / "a file").touch()
-    settings.EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
-    settings.EMAIL_FILE_PATH = str(tmp_path / "a file" / "in it")
+@pytest.fixture
+def no_mail(settings, tmp_path):
+    """A function; from then on no mail can be sent."""
+
+    def away():
+        (tmp_path / "a file").touch()
+        settings.EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
+        settings.EMAIL_FILE_PATH = str(tmp_path / "a file" / "in it")
+
+    return away
+
+
+def test_nobody_is_sent_to_look_for_a_mail_that_could_not_be_sent(owner, user, address, no_mail, settings, caplog):
+    app, new, mails = signed_in(user.username), address(), settings.EMAIL_BACKEND
+    no_mail()
+    page = change(owner, new)
+    assert (page.status_code, page["Retry-After"]) == (503, "5")
+    assert new in page.text and "on its way" not in owner.get("/account/email/").text
+    assert app("patch", "/account", {"email": new, "password": SECRET}).status_code == 503
+    assert "Mail is out of reach" in caplog.text and new not in caplog.text
+    settings.EMAIL_BACKEND = mails
+    assert [change(owner, new).status_code for _ in range(3)] == [302] * 3, "what failed was no try"
+
+
+def test_a_mail_that_cannot_be_sent_undoes_nothing(user, no_mail, caplog):
+    no_mail()
     by_page(user)
     assert authenticate(None, username=user.username, password=NEW) == user
     assert "could not be sent" in caplog.text and user.email not in caplog.text

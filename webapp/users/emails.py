@@ -12,7 +12,7 @@ from django.core.mail import send_mail
 from django.template.loader import render_to_string
 
 from webapp.users import accounts, address_links
-from webapp.users.errors import EmailTaken
+from webapp.users.errors import EmailTaken, MailAway
 from webapp.users.models import User
 from webapp.users.shards import claim
 
@@ -23,7 +23,7 @@ def ask_for_email(user: User, email: str) -> bool:
     """Mail a link to another address, which is his once it is followed: True. None, or the same in other capitals, is
     stored at once: False. Whoever mistypes his address gives nobody his account.
 
-    Raises EmailTaken, InvalidName, Changed, Unavailable.
+    Raises EmailTaken, InvalidName, Changed, Unavailable and MailAway.
     """
     email = User.objects.normalize_email(email)
     if not email or (user.email and claim(email) == claim(user.email)):
@@ -33,7 +33,7 @@ def ask_for_email(user: User, email: str) -> bool:
     if owner is not None:
         raise EmailTaken(f"the e-mail address {email} is taken")
     subject = f"A new e-mail address for {user.username}"
-    tell(user, email, subject, "users/confirm_mail.txt", link=address_links.link(user, email))
+    send(user, email, subject, "users/confirm_mail.txt", link=address_links.link(user, email))
     return True
 
 
@@ -59,10 +59,18 @@ def tell_of_password(user: User) -> None:
         tell(user, user.email, f"The password of {user.username} was changed", "users/password_mail.txt")
 
 
-def tell(user: User, address: str, subject: str, template: str, **more) -> None:
+def tell(user: User, address: str, subject: str, template: str) -> None:
     """Send the mail. What it tells of is done: that it cannot be sent is in the log, and nobody's error."""
+    try:
+        send(user, address, subject, template)
+    except MailAway as error:
+        log.error("a mail to the owner of account %s could not be sent: %s", user.account_id, error)
+
+
+def send(user: User, address: str, subject: str, template: str, **more) -> None:
+    """Send the mail that a template makes of the user, the site's address and `more`. Raises MailAway."""
     text = render_to_string(template, {"user": user, "site": settings.ENVIRONMENT.public_url, **more})
     try:
         send_mail(subject, text, None, [address])
     except (SMTPException, OSError, ValueError, ImproperlyConfigured) as error:
-        log.error("a mail to the owner of account %s could not be sent: %s", user.account_id, type(error).__name__)
+        raise MailAway(type(error).__name__) from error

@@ -1,4 +1,4 @@
-"""What the account store says when it could not do what it was asked.
+"""What the account store and the mail server say when they could not do what they were asked.
 
 StoreError
   NameTaken      somebody has this name, perhaps in another spelling
@@ -6,6 +6,7 @@ StoreError
   Changed        the item is not what it was when it was read; read again and decide anew
   Unavailable    SimpleDB could not be reached, was throttled beyond the retries, or refused us
     NoDomain     the domain is not there
+MailAway         the mail server took no mail
 """
 
 
@@ -35,3 +36,7 @@ class Unavailable(StoreError):
 
 class NoDomain(Unavailable):
     """The domain that should hold the item does not exist."""
+
+
+class MailAway(Exception):
+    """No mail was sent. Says what kind of error it was, and no address."""

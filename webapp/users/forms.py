@@ -117,7 +117,7 @@ class ChangeEmailForm(ConfirmedForm):
     def save(self) -> bool:
         """Whether it was stored or a link was sent; otherwise what is wrong is said beside the field.
 
-        `sent` says which. Raises Changed, TooManyAttempts, Unavailable.
+        `sent` says which. Raises Changed, TooManyAttempts, Unavailable, MailAway.
         """
         try:
             with NEW_ADDRESS.attempt(self.request, self.cleaned_data["email"]):
