@@ -83,8 +83,21 @@ class Child:
         try:
             self.process.wait(PATIENCE)
         except (subprocess.TimeoutExpired, KeyboardInterrupt):
-            os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
+            self.kill()
+
+    def start_anew(self, keep=()):
+        """End it, if it runs, and start it again. An interrupt meanwhile is our caller's, who is to end all."""
+        self.ask_to_end()
+        try:
+            self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.kill()
+        self.start(keep)
+
+    def kill(self):
+        """End it now, with all that it started."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
 
 
 def python(*words):

@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from children import LOOK, PATIENCE, Child, Ended, python  # noqa: E402 - found with the line above
+from edits import CODE, Edits  # noqa: E402
 from processes import any_free, check, is_free, manage, plain_environment  # noqa: E402
 from stores import Stores  # noqa: E402
 
@@ -25,9 +26,9 @@ from fabfile.localcloud.ports import owner  # noqa: E402
 DATA = ROOT / "build" / "server"
 ABOUT = f"""\
 Runs the application on this machine for development: MariaDB with TLS, Redis and SimpleDB as plain processes, the
-database migrated, static files as they are edited, and gunicorn, which starts anew when a Python file changes. Neither
-root nor an account at AWS is needed. Ctrl-C ends all of it; the next run goes on with the same data, which is in
-{DATA.relative_to(ROOT)} and may be deleted to begin anew. Mails are printed here.
+database migrated, static files as they are edited, gunicorn and the worker for clicks, which both start anew when the
+application's code changes. Neither root nor an account at AWS is needed. Ctrl-C ends all of it; the next run goes on
+with the same data, which is in {DATA.relative_to(ROOT)} and may be deleted to begin anew. Mails are printed here.
 """
 MORE = """\
 While it runs, Django's own commands know the same stores; say them in another terminal:
@@ -99,14 +100,14 @@ def serve(options):
     data = options.data.resolve()
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
     lock = locked(data)
-    stores, children = Stores(data), []
+    stores, children, edits = Stores(data), [], Edits(ROOT / "webapp")
     try:
         stores.start(keep=(lock.fileno(),))
         children = start_application(data, number, stores, keep=(lock.fileno(),))
         print(f"The application is at http://127.0.0.1:{number}/ and its data in {data}. Ctrl-C ends it.")
         print("Sign up there. Who may use /admin/ is made by `script/server manage createaccount NAME --superuser`.")
         sys.stdout.flush()
-        stay([*stores.children, *children])
+        stay([*stores.children, *children[:-1]], children[-1], edits, keep=(lock.fileno(),))
     except KeyboardInterrupt:
         print("\nEnding; the data stays.", flush=True)
     finally:
@@ -156,14 +157,16 @@ def is_unlocked(data):
 
 
 def start_application(data, number, stores, keep):
-    """The application's processes, once it answers."""
+    """The application's processes, once it answers; the worker for clicks is the last of them."""
     environment = settings(data, number, stores)
     write_private(data / "environment", "".join(f"{name}={value}\n" for name, value in environment.items()))
     if "No migrations to apply" not in (told := manage(environment, ("migrate", "--noinput"))):
         print(told.strip(), flush=True)
     words = python("-m", "gunicorn", "-c", str(ROOT / "webapp/gunicorn.conf.py"), "--workers", "1")
     # A file that could not be loaded is none of the modules that gunicorn looks at by itself.
-    words += ("--reload", "--reload-extra-file", f"{glob.escape(str(ROOT))}/webapp/**/*.py")
+    words += ("--reload",)
+    for ending in sorted(CODE):
+        words += ("--reload-extra-file", f"{glob.escape(str(ROOT))}/webapp/**/*{ending}")
     web = Child("the application", (*words, "freshstatic:application"), environment)
     counter = Child(
         "the worker for clicks",
@@ -211,12 +214,23 @@ def is_healthy(number):
         return False
 
 
-def stay(children):
-    """Come back never; raises Ended when one of the processes has ended by itself."""
+def stay(children, worker, edits, keep):
+    """Come back never; raises Ended when one of the children has ended by itself.
+
+    The worker starts anew after an edit, which gunicorn sees by itself. It may well end meanwhile: code in the making.
+    """
+    waiting = False
     while True:
         for child in children:
             if child.has_ended:
                 raise Ended(child.last_words)
+        if edited := edits.since():
+            worker.start_anew(keep)
+            print(f"{edited[0].relative_to(ROOT)} was saved: {worker.name} has started anew.", flush=True)
+            waiting = False
+        elif worker.has_ended and not waiting:
+            print(f"{worker.last_words}\nIt starts anew when a file is saved.", flush=True)
+            waiting = True
         time.sleep(0.5)
 
 

@@ -141,6 +141,25 @@ def test_it_has_its_static_files_starts_anew_after_a_change_and_knows_djangos_co
     assert "eve" in sign_in(running, "eve", "correct horse battery").text
 
 
+def test_the_worker_for_clicks_starts_anew_with_what_was_edited_also_when_it_had_ended(running):
+    def worker():
+        """The id of its process."""
+        (found,) = [pid for pid, _ in running.left() if b"rolluplinks" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        return int(found)
+
+    first = worker()
+    os.utime(ROOT / "webapp/links/rollup.py")
+    running.until(r"webapp/links/rollup\.py was saved: the worker for clicks has started anew")
+    second = worker()
+    os.kill(second, signal.SIGKILL)
+    running.until("the worker for clicks has ended with code -9")
+    running.until("starts anew when a file is saved")
+    assert requests.get(f"{running.url}/readyz", timeout=20).json()["ready"]
+    os.utime(ROOT / "webapp/links/merge.lua")
+    running.until(r"merge\.lua was saved: the worker for clicks has started anew")
+    assert len({first, second, worker()}) == 3
+
+
 def test_what_is_in_the_way_is_one_sentence(running, tmp_path):
     port = running.url.rpartition(":")[2]
     second = Server(tmp_path / "second").begin("--port", port)
