@@ -206,7 +206,8 @@ def test_an_outage_of_redis_is_503_for_who_has_a_session_and_signs_nobody_out(si
     assert (ready.status_code, ready.json()["down"]) == (503, ["redis"])
     # Told within a thread, and yet under the request's id.
     about = [line["message"] for line in site.told() if line.get("request_id") == page.headers["X-Request-ID"]]
-    assert [message for message in about if message.startswith("Redis is out of reach")]
+    outage, request = about
+    assert outage.startswith("Redis is out of reach") and request.startswith("GET / 503 in ")
     assert "Hello" in visitor.get(site.url, timeout=PATIENCE).text
 
 
