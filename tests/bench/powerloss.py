@@ -8,8 +8,8 @@ not be counted a second time); while Redis writes its files anew; and when a fil
 volume, but not yet what was written there. Lost clicks are given in seconds of traffic too.
 """
 
+import argparse
 import re
-import sys
 import time
 from contextlib import suppress
 from urllib.error import URLError
@@ -94,4 +94,7 @@ def main(trials=6, rate=50):
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("trials", type=int, nargs="?", default=6, help="how many power cuts")
+    parser.add_argument("rate", type=int, nargs="?", default=50, help="clicks a second")
+    main(**vars(parser.parse_args()))

@@ -1,6 +1,6 @@
 """The README's pictures of the application: `python -m tests.web.browser.screenshots` makes them anew."""
 
-import sys
+import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -67,7 +67,9 @@ def take(browser: Browser, site: Site, name: str = "ada") -> Iterator[tuple[str,
 
 def main() -> None:
     """Write all of them, with stores and an application that are gone afterwards."""
-    folder = Path(sys.argv[1]) if sys.argv[1:] else FOLDER
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, nargs="?", default=FOLDER, help="where to write them; the README's place")
+    folder = parser.parse_args().folder
     folder.mkdir(parents=True, exist_ok=True)
     servers = Servers()
     try:
