@@ -154,7 +154,6 @@ class Release:
             *(Directory(path) for path in (HOME, f"{HOME}/releases", f"{HOME}/venvs", "/etc/hydra")),
             Directory(CREDENTIALS, mode=0o700),
             *(File(f"{CREDENTIALS}/{name}", secret, mode=0o600) for name, secret in secrets.items()),
-            self.forget(secrets),
             File("/etc/hydra/web.env", self.environment(region, address, at)),
             Command("install its Python packages", self.install(), unless=f"test -e {venv(self.source)}/complete"),
             Link(f"{self.folder}/.venv", venv(self.source)),
@@ -186,6 +185,8 @@ class Release:
             Service("nginx"),
             Command("let nginx read its site", nginx.READ, unless=nginx.HAS_READ),
             Command("see that it answers", HEALTHY, unless=HEALTHY_NOW),
+            # Not before: where this one does not get so far, systemd starts the one before only with all of its own.
+            self.forget(secrets),
             Command("sweep out old releases", SWEEP, unless=f"test $(ls {HOME}/releases | wc -l) -le {KEPT}"),
         )
 

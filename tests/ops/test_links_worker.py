@@ -70,6 +70,12 @@ def test_it_is_started_after_the_migrations_and_anew_for_a_new_release(release, 
     assert "hydra-links" in str(stop)
 
 
+def test_the_secrets_of_the_release_before_stay_until_this_one_answers(operations):
+    """Its units name them: after a deploy that failed half way, it could not be started again without them."""
+    says = [str(getattr(each, "says", each)) for each in operations]
+    assert says.index("see that it answers") < says.index("remove secrets that it needs no longer")
+
+
 STANDS_IN = """#!/bin/sh
 echo "$*" "$(cat "$CREDENTIALS_DIRECTORY"/*)" > /tmp/told
 trap 'exit 0' TERM
