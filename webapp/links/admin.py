@@ -10,7 +10,7 @@ from webapp.sessions.connection import SessionsUnavailable
 class LinkAdmin(admin.ModelAdmin):
     """All links. Nothing of one is edited here; it is stopped by an action, which its owner cannot undo, or deleted.
 
-    All links of a user are stopped at once where users are: he is locked out here.
+    All links of a user are stopped at once where users are: he is locked out, here or everywhere.
     """
 
     list_display = ("slug", "owner", "target", "created", "ends", "disabled", "stopped")
