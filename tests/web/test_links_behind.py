@@ -52,7 +52,9 @@ def test_every_minute_of_an_outage_is_in_mysql_under_its_own_time(link):
     shown = figures_of(link.pk)
     assert roll_up().clicks == 90
     after = figures_of(link.pk)
-    assert (after.clicks, after.days, after.minutes[:-1]) == (shown.clicks, shown.days, shown.minutes[:-1])
+    assert (after.clicks, after.days) == (shown.clicks, shown.days)
+    # A minute may end between the two.
+    assert dict(shown.minutes[1:-1]).items() <= dict(after.minutes).items()
     assert Minute.objects.filter(link=link, clicks=1).count() == 90
     assert Total.objects.get(link=link).visitors == pytest.approx(90, abs=3)
     assert list(connection.redis().scan_iter("clicks:*")) == []
