@@ -3,6 +3,7 @@
 import asyncio
 import json
 import math
+import pickle
 import re
 
 import pytest
@@ -308,7 +309,44 @@ def test_a_serializer_made_from_djangos_is_used(settings, stored):
     assert SessionStore(stored.session_key)["fruit"] == "APPLE"
 
 
-@pytest.mark.parametrize("path", ["pickle.Pickler", "json.dumps", "django.core.signing.TimestampSigner"])
+class Plain:
+    """A serializer that owes nothing to Django's, and writes JSON."""
+
+    def dumps(self, data):
+        return json.dumps({"wrapped": data}).encode()
+
+    def loads(self, data):
+        return json.loads(data)["wrapped"]
+
+
+class Pickling(Plain):
+    """One that does not."""
+
+    def dumps(self, data):
+        return pickle.dumps(data)
+
+
+class Text(Plain):
+    """One that writes JSON as text, where Django wants bytes."""
+
+    def dumps(self, data):
+        return json.dumps(data)
+
+
+def test_a_serializer_of_ones_own_that_writes_json_is_used(settings):
+    settings.SESSION_SERIALIZER = f"{__name__}.Plain"
+    session = SessionStore()
+    session["fruit"] = "apple"
+    session.save()
+    assert connection().get(redis_key(session.session_key))[HEADER:] == b'{"wrapped": {"fruit": "apple"}}'
+    assert SessionStore(session.session_key)["fruit"] == "apple"
+    assert "hydra.E002" not in [each.id for each in run_checks()]
+
+
+NO_JSON = ["pickle.Pickler", "json.dumps", "django.core.signing.TimestampSigner"]
+
+
+@pytest.mark.parametrize("path", [*NO_JSON, f"{__name__}.Pickling", f"{__name__}.Text"])
 def test_a_serializer_that_is_no_json_is_refused_by_a_check_and_by_the_engine(settings, path):
     settings.SESSION_SERIALIZER = path
     (error,) = [each for each in run_checks() if each.id == "hydra.E002"]

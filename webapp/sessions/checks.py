@@ -4,7 +4,7 @@ from django.conf import settings
 from django.core.checks import Error, register
 from django.core.exceptions import ImproperlyConfigured
 
-from webapp.sessions.form import serializer_in_use
+from webapp.sessions.form import HINT, serializer_in_use
 
 
 @register
@@ -16,7 +16,7 @@ def check_serializer(app_configs=None, **_):
         problem, _, hint = str(error).partition(". ")
     except ImportError:
         problem = f"SESSION_SERIALIZER is {settings.SESSION_SERIALIZER}, which cannot be imported"
-        hint = "Use django.contrib.sessions.serializers.JSONSerializer or a class made from it."
+        hint = HINT
     else:
         return []
     return [Error(f"{problem}.", hint=hint, id="hydra.E002")]
