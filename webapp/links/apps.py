@@ -17,5 +17,5 @@ class LinksConfig(AppConfig):
         pre_delete.connect(deletion.before_link, sender="links.Link", dispatch_uid="webapp.links")
         pre_delete.connect(deletion.before_owner, sender="users.User", dispatch_uid="webapp.links")
         pre_save.connect(owners.before_save, sender="users.User", dispatch_uid="webapp.links")
-        ASKED["links"] = lag.lag
         post_save.connect(owners.after_save, sender="users.User", dispatch_uid="webapp.links")
+        ASKED["links"] = lag.lag
