@@ -142,6 +142,16 @@ def test_many_accounts_are_locked_at_once(root, other, new_name, action, active)
     assert [accounts.find(user.username).active for user in both] == [active, active]
 
 
+@pytest.mark.parametrize("how", ["the action", "the form"])
+def test_a_lock_that_got_no_further_than_the_account_is_made_whole_by_locking_again(root, other, how):
+    accounts.store().change(accounts.find(other.username), active=False)
+    if how == "the action":
+        root.post("/admin/users/user/", {"action": "lock", "_selected_action": [other.pk]})
+    else:
+        change(root, fresh(other), locked=True)
+    assert (fresh(other).is_active, accounts.find(other.username).active) == (False, False)
+
+
 def test_a_password_is_set_and_ends_the_user_s_sessions(root, other, password):
     theirs = Browser()
     theirs.post("/sign-in/", {"username": other.username, "password": password})
