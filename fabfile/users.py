@@ -151,7 +151,7 @@ def deluser(c, name, yes=""):
     """Delete an account for good; its name and its e-mail address can be taken again.
 
     To mean it, say the name twice: `sdb.deluser ada --yes ada`. The row in MySQL that other tables point to stays,
-    until `hydra-manage deleteorphans` on the machine removes it with all that is its user's.
+    until `hydra-manage deleteorphans --delete` on the machine removes it with all that is its user's.
     To keep somebody out and lose nothing, `sdb.disable` is enough.
     """
     stage, store, account = opened(c, name)
