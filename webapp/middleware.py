@@ -1,6 +1,9 @@
 """What our middleware has in common: it stands in threads and in event loops alike, and takes no thread of its own."""
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.http import HttpResponse
+from django.template import TemplateDoesNotExist
+from django.template.loader import render_to_string
 
 
 class Middleware:
@@ -35,3 +38,11 @@ class Middleware:
     def after(self, request, response):
         """The response that goes out."""
         return response
+
+
+def page(template: str, words: str, **context) -> HttpResponse:
+    """The page of a template; in another project, which has no such template, the words alone."""
+    try:
+        return HttpResponse(render_to_string(template, context))
+    except TemplateDoesNotExist:
+        return HttpResponse(words, content_type="text/plain; charset=utf-8")

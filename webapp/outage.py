@@ -4,10 +4,9 @@ import logging
 
 from django.db import InterfaceError, OperationalError
 from django.http import HttpResponse
-from django.template.loader import render_to_string
 
 from webapp.metrics import OUTAGES
-from webapp.middleware import Middleware
+from webapp.middleware import Middleware, page
 from webapp.sessions.connection import SessionsUnavailable
 from webapp.users.errors import MailAway, Unavailable
 
@@ -40,7 +39,8 @@ def store_away(error: BaseException) -> str | None:
 def try_again(store: str, error: BaseException) -> HttpResponse:
     """The 503 page. It is rendered without the request, whose user and session may be what cannot be had."""
     note_outage(store, error)
-    return answer_later(HttpResponse(render_to_string("503.html", {"store": store})))
+    words = f"{store} cannot be reached just now. Nothing is lost; please try again in a moment."
+    return answer_later(page("503.html", words, store=store))
 
 
 def note_outage(store: str, error: BaseException) -> None:

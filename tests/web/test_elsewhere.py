@@ -22,6 +22,7 @@ SESSION_ENGINE = "webapp.sessions.store"
 AUTHENTICATION_BACKENDS = ["webapp.users.backend.SimpleDBBackend"]
 """
 PAGES = """
+from django.contrib.auth import authenticate
 from django.http import HttpResponse
 from django.urls import path
 
@@ -33,7 +34,11 @@ async def acount(request):
     await request.session.aset("count", await request.session.aget("count", 0) + 1)
     return HttpResponse(str(await request.session.aget("count")))
 
-urlpatterns = [path("count/", count), path("acount/", acount)]
+def sign_in(request):
+    authenticate(request, username="nobody-here", password="wrong")
+    return HttpResponse("no")
+
+urlpatterns = [path("count/", count), path("acount/", acount), path("sign-in/", sign_in)]
 """
 START = "import django; django.setup(); from django.test import Client; browser = Client();"
 COUNT = "print(*[browser.get(page).content.decode() for page in ('/count/', '/acount/', '/count/')])"
@@ -48,6 +53,24 @@ from django.http import HttpRequest
 request = HttpRequest()
 request.session, request.META = browser.session, {{"REMOTE_ADDR": "192.0.2.7"}}
 print(get_user(request), authenticate(request, username={name!r}, password={password!r}))
+"""
+
+
+OURS = """
+MIDDLEWARE = [
+    "webapp.outage.OutageMiddleware",
+    "webapp.limits.middleware.LimitsMiddleware",
+    "webapp.sessions.middleware.SessionMiddleware",
+]
+"""
+AWAY = """
+browser.cookies["sessionid"] = "a" * 32
+answer = browser.get("/count/")
+print(answer.status_code, answer.headers["Retry-After"], answer.content.decode())
+"""
+OFTEN = """
+answers = [browser.get("/sign-in/") for _ in range(9)]
+print(*[answer.status_code for answer in answers], answers[-1].headers["Retry-After"] > "0")
 """
 
 
@@ -89,3 +112,13 @@ def test_who_has_an_account_signs_in_to_a_project_with_users_of_its_own(elsewher
     accounts.store().create(name, make_password(password, hasher="pbkdf2_sha256"))
     done = elsewhere(SIGN_IN.format(name=name, password=password), **servers.environment, **servers.aws)
     assert done.stdout.split() == ["False", "True", name, name], done.stderr
+
+
+def test_our_middleware_answers_503_where_there_is_no_page_for_it(elsewhere):
+    done = elsewhere(AWAY, OURS, REDIS_URL="redis://127.0.0.1:1/0")
+    assert done.stdout.startswith("503 5 Redis cannot be reached just now."), done.stderr
+
+
+def test_and_429_to_who_tries_too_often(elsewhere, servers):
+    done = elsewhere(OFTEN, OURS, **servers.environment, **servers.aws)
+    assert done.stdout.split() == ["200"] * 5 + ["429"] * 4 + ["True"], done.stderr

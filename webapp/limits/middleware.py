@@ -1,10 +1,9 @@
 """Answers who tries too often, where no page of ours does so with its form."""
 
 from django.http import HttpResponse
-from django.template.loader import render_to_string
 
 from webapp.limits.errors import TooManyAttempts
-from webapp.middleware import Middleware
+from webapp.middleware import Middleware, page
 
 
 def later(response: HttpResponse, error: TooManyAttempts) -> HttpResponse:
@@ -20,5 +19,5 @@ class LimitsMiddleware(Middleware):
 
     def process_exception(self, request, exception):
         if isinstance(exception, TooManyAttempts):
-            return later(HttpResponse(render_to_string("429.html", {"error": exception})), exception)
+            return later(page("429.html", str(exception), error=exception), exception)
         return None
