@@ -23,6 +23,8 @@ class Gate:
         self.busy = 0  # how many of the next requests are refused with 503
         self.passes = None  # how many more requests pass before all are refused; None for no limit
         self.lose = 0  # how many of the next requests are carried out without an answer
+        self.speaks = threading.Event()  # while it is not set, no request gets an answer
+        self.speaks.set()
         self.lock = threading.Lock()
         self.server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"gate": self}))
         self.port = self.server.server_address[1]
@@ -49,6 +51,24 @@ class Gate:
         finally:
             self.busy = 0
 
+    @contextmanager
+    def deaf(self) -> Iterator[None]:
+        """Within the block every connection ends without an answer."""
+        self.lose = 10**9
+        try:
+            yield
+        finally:
+            self.lose = 0
+
+    @contextmanager
+    def silent(self) -> Iterator[None]:
+        """Within the block every request is taken and none is answered, as by a server that hangs."""
+        self.speaks.clear()
+        try:
+            yield
+        finally:
+            self.speaks.set()
+
     def let(self, requests: int | None) -> None:
         """Let so many requests pass and refuse all after them, until told otherwise."""
         self.passes = requests
@@ -57,6 +77,8 @@ class Gate:
         """What shall happen to this request."""
         with self.lock:
             self.operations.append(operation)
+            if not self.speaks.is_set():
+                return "silent"
             if self.busy:
                 self.busy -= 1
                 return "busy"
@@ -85,6 +107,10 @@ class _Handler(BaseHTTPRequestHandler):
         verdict = self.gate.verdict(parse_qs(body.decode()).get("Action", ["?"])[0])
         if verdict == "busy":
             return self.reply(503, BUSY)
+        if verdict == "silent":
+            self.gate.speaks.wait()
+            self.close_connection = True
+            return None
         status, answer = self.ask(body)
         if verdict == "lose":
             self.close_connection = True

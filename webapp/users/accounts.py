@@ -11,6 +11,7 @@ from webapp.environment import AccountsPart
 from webapp.parts import part
 from webapp.store_calls import measure_simpledb
 from webapp.users.account import Account
+from webapp.users.breaker import Breaker
 from webapp.users.shards import InvalidName
 from webapp.users.store import AccountStore, StoreError, connect
 
@@ -22,7 +23,7 @@ def store() -> AccountStore:
     """The accounts of the stage that the environment names; threads may share it."""
     environment = part(AccountsPart)
     client = measure_simpledb(connect(environment.aws_region))
-    return AccountStore(client, environment.user_domains, environment.user_shards)
+    return AccountStore(client, environment.user_domains, environment.user_shards, breaker=Breaker())
 
 
 @sensitive_variables()

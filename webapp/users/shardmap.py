@@ -16,6 +16,7 @@ waits for the lease and for what was under way, before he counts on its being kn
 generations that follow one another are in use, and the rules of records.py hold between those.
 """
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -24,7 +25,7 @@ from datetime import UTC, datetime
 from typing import Self
 
 from webapp.users.calls import PATIENCE, TIMEOUT, Calls
-from webapp.users.errors import Changed, NoDomain, StoreError
+from webapp.users.errors import Changed, NoDomain, StoreError, Unavailable
 from webapp.users.shards import domain_of, item_hash
 
 STEADY, MOVING, SWEEPING = "steady", "moving", "sweeping"
@@ -122,6 +123,7 @@ class Maps:
         self.first = ShardMap(count, count, lease=lease)
         self._known: tuple[ShardMap, float] | None = None
         self._tried = 0.0
+        self._vain = -math.inf  # when somebody last waited for the map in vain
         self._turn = threading.Lock()
 
     def now(self) -> ShardMap:
@@ -153,10 +155,19 @@ class Maps:
         return self._renew(known)
 
     def _renew(self, known):
+        began = self._clock()
         with self._turn:
             if self._known is not known:
                 return self._known[0]
-            return self._ask()
+            if (
+                self._vain >= began
+            ):  # while this request waited for its turn: one after another, a crowd would wait long
+                raise Unavailable("SimpleDB did not tell the shard map a moment ago")
+            try:
+                return self._ask()
+            except StoreError:
+                self._vain = self._clock()
+                raise
 
     def _ask(self, attempts=None):
         asked = self._clock()
