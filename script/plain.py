@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 
 from processes import any_free, is_free, manage, plain_environment, program, redis_configuration
-from visit import Browser, redis_key
+from visit import Browser
 
 from fabfile import cloudwatch, database, domains, redis, schema, stages, vault
 from fabfile.deploy import Release
@@ -23,6 +23,7 @@ from fabfile.localcloud import daemon, tasks
 from fabfile.localcloud.certificates import write_private
 from fabfile.localcloud.place import Place
 from fabfile.localcloud.plain import Program, folder
+from webapp.sessions.store import redis_key
 
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE = 60  # seconds a server may take to answer
@@ -220,7 +221,7 @@ class Here:
         logged = next((path for path in logs if session.encode() in path.read_bytes()), None)
         row = self.ask_mysql(self.client, "select id, username, first_seen from users_user order by id;", "hydra")
         domain = domains.accounts(self.stage).get(name).home
-        print(f"  Redis     session {session[:28]}... ends in {alive} s; written in {logged}")
+        print(f"  Redis     session {session} ends in {alive} s; written in {logged}")
         print(f"  SimpleDB  account {name} in domain {domain}")
         print("  MySQL     " + row.stdout.strip().replace("\n", "\n            "))
         if alive < 0 or not logged or name not in row.stdout:

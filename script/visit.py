@@ -1,7 +1,5 @@
 """A browser's way into the application, and proof of where what it left behind is kept."""
 
-import base64
-import hashlib
 import html.parser
 import http.cookiejar
 import urllib.error
@@ -74,6 +72,7 @@ class Visit:
     def show(self):
         """Print where the session, the user's row and the account are, each asked of its own store."""
         from fabfile import domains, redis, schema
+        from webapp.sessions.store import redis_key
 
         ask = f"export {redis.PASSWORD}; "
         session = redis_key(self.browser.session)
@@ -87,7 +86,7 @@ class Visit:
             f"mariadb --defaults-extra-file={schema.CLIENT} hydra -t",
             "select id, username, first_seen from users_user order by id;",
         )
-        print(f"  Redis     session {session[:28]}... ends in {alive} s; written in {logged}")
+        print(f"  Redis     session {session} ends in {alive} s; written in {logged}")
         print(f"            that folder is on {mounted}")
         print(f"  SimpleDB  account {self.name} in domain {domains.accounts(self.stage).get(self.name).home}")
         print("  MySQL     " + row.strip().replace("\n", "\n            "))
@@ -99,8 +98,3 @@ class Visit:
         if result.code:
             raise SystemExit(f"{self.release.machine}: {result.err.strip()[-300:]}")
         return result.out
-
-
-def redis_key(cookie):
-    """What Redis calls the session of a cookie: a digest, so that a copy of Redis is no bunch of keys to accounts."""
-    return "session:" + base64.urlsafe_b64encode(hashlib.sha256(cookie.encode()).digest())[:-1].decode()
