@@ -10,6 +10,7 @@ waited for.
 """
 
 import asyncio
+import importlib.util
 import os
 import statistics
 import sys
@@ -19,6 +20,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from tests.web.servers import Servers
+
+if importlib.util.find_spec("django_redis") is None:
+    raise SystemExit("A peer is missing: pip install -r tests/bench/sessions/requirements.txt, then run this again.")
 
 SIZES = (1, 20, 200)
 ACTS = {"load": 400, "load+save": 200, "async load": 200, "async load+save": 100}  # how often in one turn
