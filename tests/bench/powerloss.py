@@ -48,7 +48,7 @@ class Trials:
                 self.said(f"{redis.PASSWORD} redis-cli --no-auth-warning bgrewriteaof")
             if when == "file torn":
                 power.tear(self.said)
-            failed = power.cut(self.someone.place, self.machine)
+            _, failed = power.cut(self.someone.place, self.machine)
         began = time.monotonic()
         self.someone.fab("local up")
         before, self.counted = self.counted, self.asked(lambda: shown(self.visitor, self.slug))

@@ -13,7 +13,7 @@ DROP_ALL = 2  # neither pages nor the journal are written any more
 
 
 def cut(place, machine, path="/volume"):
-    """Cut the power of this machine of a local cloud; gives the moment (`time.monotonic`).
+    """Cut the power of this machine of a local cloud; gives the moments between which it failed (`time.monotonic`).
 
     Killing its processes alone would be gentler than that: the kernel, which lives on, would write to the volume what
     it still holds in memory. So the file system goes first. What had reached the volume by then, and no more, is there
@@ -23,12 +23,12 @@ def cut(place, machine, path="/volume"):
     leader = machines.leader(machine)
     volume = os.open(f"/proc/{leader}/root{path}", os.O_RDONLY | os.O_DIRECTORY)
     try:
-        moment = time.monotonic()
+        before = time.monotonic()
         fcntl.ioctl(volume, SHUTDOWN, struct.pack("I", DROP_ALL))
     finally:
         os.close(volume)
     cgroups.kill(machines.group(machine))
-    return moment
+    return before, time.monotonic()
 
 
 def tear(said, path="/volume"):

@@ -123,7 +123,7 @@ def test_a_machine_whose_power_fails_is_brought_back_with_its_data(ada, session)
         until(lambda: len(clicks.answered) > 50)
         clicks.wait(3)
         power.tear(ada.inside(machine))
-        failed = power.cut(ada.place, machine)
+        before, after = power.cut(ada.place, machine)
     for row in json.loads(ada.fab("local cloud.status --json").out)["machines"]:
         if row["backing"]["pid"]:
             lose(row["backing"]["pid"])
@@ -136,9 +136,9 @@ def test_a_machine_whose_power_fails_is_brought_back_with_its_data(ada, session)
     assert "0 will change" in ada.fab("local plan").out
 
     # Redis writes once a second; how long that takes is its disk's affair.
-    old = [click for click in clicks.answered if click.ended < failed - 3]
+    old = [click for click in clicks.answered if click.ended < before - 3]
     counted = shown(with_session(ada, session), slug)
-    assert 0 < len(old) <= counted <= sum(click.sent < failed for click in clicks.made)
+    assert 0 < len(old) <= counted <= sum(click.sent < after for click in clicks.made)
     power.end_the_minute(ada.inside(machine))
     assert rolled_up(with_session(ada, session), slug) == shown(with_session(ada, session), slug) == counted
 
