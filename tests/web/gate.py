@@ -42,23 +42,22 @@ class Gate:
         yield seen
         seen.extend(self.operations[before:])
 
-    @contextmanager
-    def shut(self) -> Iterator[None]:
+    def shut(self):
         """Within the block every request is refused as SimpleDB refuses when it is overloaded."""
-        self.busy = 10**9
-        try:
-            yield
-        finally:
-            self.busy = 0
+        return self.every("busy")
+
+    def deaf(self):
+        """Within the block every connection ends without an answer."""
+        return self.every("lose")
 
     @contextmanager
-    def deaf(self) -> Iterator[None]:
-        """Within the block every connection ends without an answer."""
-        self.lose = 10**9
+    def every(self, fate: str) -> Iterator[None]:
+        """Within the block every request has this fate, and none afterwards."""
+        setattr(self, fate, 10**9)
         try:
             yield
         finally:
-            self.lose = 0
+            setattr(self, fate, 0)
 
     @contextmanager
     def silent(self) -> Iterator[None]:
