@@ -33,6 +33,9 @@ from webapp.links.following import MISSES  # noqa: E402
 from webapp.links.making import MAKING  # noqa: E402
 from webapp.sessions.connection import connection as redis_connection  # noqa: E402
 from webapp.users import accounts  # noqa: E402
+from webapp.users.models import User  # noqa: E402
+
+SECRET = "correct horse battery"
 
 
 class Browser(Client):
@@ -128,10 +131,16 @@ def browser():
 @pytest.fixture
 def password():
     """A password that all validators take."""
-    return "correct horse battery"
+    return SECRET
 
 
 @pytest.fixture
 def new_name():
     """Gives user names that no test has had."""
     return lambda stem="user": f"{stem}-{token_hex(4)}"
+
+
+@pytest.fixture
+def name(new_name):
+    """The name of a user, whose password is SECRET."""
+    return User.objects.create_user(new_name("Zoë"), "", SECRET).username

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import boto3
+import MySQLdb
 import requests
 from redis import Redis
 from redis.exceptions import RedisError
@@ -126,6 +127,17 @@ class Servers:
             process.kill()
             process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def connect_mysql(self):
+        """A connection to the database server as the application's user, by TLS."""
+        given = self.environment
+        return MySQLdb.connect(
+            host=given["MYSQL_HOST"],
+            port=int(given["MYSQL_PORT"]),
+            user=given["MYSQL_USER"],
+            password=given["MYSQL_PASSWORD"],
+            ssl={"ca": given["MYSQL_CA"]},
+        )
 
     def run(self, name: str, *command: str, environment: dict[str, str] | None = None) -> subprocess.Popen:
         """Start one server with its output in a file; its environment is ours unless another is given."""

@@ -11,7 +11,7 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from tests.web.conftest import Browser
+from tests.web.conftest import SECRET, Browser
 from webapp.api import tokens
 from webapp.api.models import ApiToken
 from webapp.sessions.connection import connection
@@ -19,7 +19,7 @@ from webapp.users import accounts
 from webapp.users.models import User
 
 pytestmark = pytest.mark.django_db
-SECRET, NEW = "correct horse battery", "staple battery horse"
+NEW = "staple battery horse"
 
 
 class App:
@@ -53,12 +53,6 @@ def signed_in(name, password=SECRET, **more):
     answer = App()("post", "/tokens", {"name": name, "password": password, "device": "a phone", **more})
     assert answer.status_code == 201, answer.content
     return App(answer.json()["token"])
-
-
-@pytest.fixture
-def name(new_name):
-    """The name of a user."""
-    return User.objects.create_user(new_name("Zoë"), "", SECRET).username
 
 
 @pytest.fixture

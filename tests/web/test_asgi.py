@@ -14,7 +14,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from unittest import mock
 
-import MySQLdb
 import pytest
 import requests
 from django import conf
@@ -110,16 +109,9 @@ def link(site, visitor):
 @pytest.fixture
 def mysql(servers):
     """Asks the database server, as its own user, for one value."""
-    given = servers.environment
 
     def ask(statement):
-        with MySQLdb.connect(
-            host=given["MYSQL_HOST"],
-            port=int(given["MYSQL_PORT"]),
-            user=given["MYSQL_USER"],
-            password=given["MYSQL_PASSWORD"],
-            ssl={"ca": given["MYSQL_CA"]},
-        ) as server:
+        with servers.connect_mysql() as server:
             cursor = server.cursor()
             cursor.execute(statement)
             row = cursor.fetchone()

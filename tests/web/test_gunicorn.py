@@ -11,7 +11,6 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import MySQLdb
 import pytest
 import requests
 from django.db import connections
@@ -242,16 +241,10 @@ def test_after_the_database_was_away_the_next_page_is_there(deployed, servers, n
 
 def kill_connections(servers):
     """End every connection of the application's, as a failover does; returns how many."""
-    given = servers.environment
-    with MySQLdb.connect(
-        host=given["MYSQL_HOST"],
-        port=int(given["MYSQL_PORT"]),
-        user=given["MYSQL_USER"],
-        password=given["MYSQL_PASSWORD"],
-        ssl={"ca": given["MYSQL_CA"]},
-    ) as connection:
+    database = servers.environment["MYSQL_DATABASE"]
+    with servers.connect_mysql() as connection:
         cursor = connection.cursor()
-        cursor.execute("SELECT id FROM information_schema.processlist WHERE db = %s", [given["MYSQL_DATABASE"]])
+        cursor.execute("SELECT id FROM information_schema.processlist WHERE db = %s", [database])
         found = cursor.fetchall()
         for (number,) in found:
             cursor.execute("KILL %s", [number])

@@ -11,7 +11,7 @@ from django.db import OperationalError
 from django.test import RequestFactory
 from redis import Redis
 
-from tests.web.conftest import Browser
+from tests.web.conftest import SECRET, Browser
 from webapp.limits.addresses import client_address
 from webapp.limits.errors import TooManyAttempts, in_words
 from webapp.limits.rules import CONFIRM, NEW_ADDRESS, RESET, SIGN_IN, SIGN_UP
@@ -22,7 +22,6 @@ from webapp.users.errors import Unavailable
 from webapp.users.models import User
 
 pytestmark = pytest.mark.django_db
-SECRET = "correct horse battery"
 HOME, AWAY = "198.51.100.7", "203.0.113.9"
 
 
@@ -48,12 +47,6 @@ def clock():
 def sign_in_rule(clock):
     """The rule for signing in, by a clock of the test."""
     return replace(SIGN_IN, clock=clock)
-
-
-@pytest.fixture
-def name(new_name):
-    """The name of a user."""
-    return User.objects.create_user(new_name("Zoë"), "", SECRET).username
 
 
 def waits(rule, address, name=""):

@@ -20,12 +20,6 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("fresh_links")]
 
 
 @pytest.fixture
-def name(new_name):
-    """The name of a user."""
-    return User.objects.create_user(new_name("Zoë"), "", SECRET).username
-
-
-@pytest.fixture
 def app(name):
     """Signed in as that user."""
     return signed_in(name)

@@ -5,18 +5,11 @@ import re
 import pytest
 from django.contrib.auth.signals import user_login_failed
 
-from tests.web.conftest import Browser
+from tests.web.conftest import SECRET, Browser
 from webapp.users import accounts
 from webapp.users.models import User
 
 pytestmark = pytest.mark.django_db
-SECRET = "correct horse battery"
-
-
-@pytest.fixture
-def name(new_name):
-    """The name of a user."""
-    return User.objects.create_user(new_name("Zoë"), "", SECRET).username
 
 
 @pytest.fixture
